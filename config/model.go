@@ -1,0 +1,420 @@
+package config
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/sallyport-project/sallyport/config/document"
+	"github.com/sallyport-project/sallyport/config/template"
+	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
+)
+
+// Model is one valid configuration with every reference resolved. Only Build makes one, so whoever holds a Model need
+// check nothing again. A Model and all that it leads to is read-only and may be shared between goroutines.
+type Model struct {
+	revision     string
+	authorities  map[string]*Authority
+	truststores  map[string]*Truststore
+	certificates map[string]*Certificate
+	gateways     map[string]*Gateway
+	roles        map[string]*Role
+	consumers    map[string]*Consumer
+	policies     map[string]*Policy
+	upstreams    map[string]*Upstream
+	routes       map[string]*Route
+	tests        map[string]*Test
+	forwardable  []string
+}
+
+// Revision is a hash of the configuration's content: hexadecimal, the same for the same resources wherever their files
+// are and in whatever order, and independent of comments, layout and origins.
+func (m *Model) Revision() string { return m.revision }
+
+// ForwardableHeaders are the names, in lower case and sorted, of all headers that any policy sets or lets pass. On each
+// request those that the request's own policy does not set or let pass are removed.
+func (m *Model) ForwardableHeaders() []string { return m.forwardable }
+
+// The accessors below return resources sorted by name, or one by name (nil where there is none).
+
+// Authorities returns all Authorities by name.
+func (m *Model) Authorities() []*Authority { return sorted(m.authorities) }
+
+// Truststores returns all Truststores by name.
+func (m *Model) Truststores() []*Truststore { return sorted(m.truststores) }
+
+// Truststore returns the Truststore of that name, or nil.
+func (m *Model) Truststore(name string) *Truststore { return m.truststores[name] }
+
+// Certificates returns all Certificates by name.
+func (m *Model) Certificates() []*Certificate { return sorted(m.certificates) }
+
+// Certificate returns the Certificate of that name, or nil.
+func (m *Model) Certificate(name string) *Certificate { return m.certificates[name] }
+
+// Gateways returns all Gateways by name.
+func (m *Model) Gateways() []*Gateway { return sorted(m.gateways) }
+
+// Gateway returns the Gateway of that name, or nil.
+func (m *Model) Gateway(name string) *Gateway { return m.gateways[name] }
+
+// Roles returns all Roles by name.
+func (m *Model) Roles() []*Role { return sorted(m.roles) }
+
+// Consumers returns all Consumers by name.
+func (m *Model) Consumers() []*Consumer { return sorted(m.consumers) }
+
+// Consumer returns the Consumer of that name, or nil.
+func (m *Model) Consumer(name string) *Consumer { return m.consumers[name] }
+
+// Policies returns all Policies by name.
+func (m *Model) Policies() []*Policy { return sorted(m.policies) }
+
+// Policy returns the Policy of that name, or nil.
+func (m *Model) Policy(name string) *Policy { return m.policies[name] }
+
+// Upstreams returns all Upstreams by name.
+func (m *Model) Upstreams() []*Upstream { return sorted(m.upstreams) }
+
+// Upstream returns the Upstream of that name, or nil.
+func (m *Model) Upstream(name string) *Upstream { return m.upstreams[name] }
+
+// Routes returns all Routes by name.
+func (m *Model) Routes() []*Route { return sorted(m.routes) }
+
+// Route returns the Route of that name, or nil.
+func (m *Model) Route(name string) *Route { return m.routes[name] }
+
+// Tests returns all Tests by name.
+func (m *Model) Tests() []*Test { return sorted(m.tests) }
+
+// Origin is where in the configuration something is written.
+type Origin = document.Origin
+
+// Header is what every resource has.
+type Header struct {
+	Name   string
+	Labels map[string]string
+	Origin Origin
+}
+
+// Authority is a certificate authority of ours. Its Spec is read by pki/inventory alone.
+type Authority struct {
+	Header
+	Spec *sallyportv1.AuthoritySpec
+}
+
+// Truststore is a CA bundle. Its Spec is read by pki/inventory alone.
+type Truststore struct {
+	Header
+	Spec *sallyportv1.TruststoreSpec
+}
+
+// Certificate is a key pair of ours. Its Spec is read by pki/inventory alone.
+type Certificate struct {
+	Header
+	Spec *sallyportv1.CertificateSpec
+}
+
+// Gateway is a set of listeners served by one group of proxies.
+type Gateway struct {
+	Header
+	Group string
+	// AuthorizationTimeout bounds one check; always positive.
+	AuthorizationTimeout time.Duration
+	// Listeners in the order of the file.
+	Listeners []*Listener
+}
+
+// Listener returns the gateway's listener of that name, or nil.
+func (g *Gateway) Listener(name string) *Listener {
+	for _, l := range g.Listeners {
+		if l.Name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// PlaintextEntry is the name of the only entry of a listener without TLS.
+const PlaintextEntry = "plaintext"
+
+// Listener is one address and port of a gateway.
+type Listener struct {
+	Gateway *Gateway
+	Name    string
+	Origin  Origin
+	Address string
+	Port    uint32
+	// KeepEscapedSlashes is set where %2F and %5C in a path are kept, and not where they are answered 400.
+	KeepEscapedSlashes bool
+	// Entries are the listener's TLS entries; a plaintext listener has exactly one, without a Certificate.
+	Entries []*Entry
+}
+
+// Entry returns the listener's entry of that name, or nil.
+func (l *Listener) Entry(name string) *Entry {
+	for _, e := range l.Entries {
+		if e.Name == name {
+			return e
+		}
+	}
+	return nil
+}
+
+// Entry is the TLS of some hostnames on a listener, and the rules that serve them. It is the unit of trust: what a
+// request may do is judged by the truststores of the very entry that it came in by.
+type Entry struct {
+	Listener *Listener
+	// Name is the first hostname, or PlaintextEntry.
+	Name   string
+	Origin Origin
+	// Hostnames that choose this entry, exact or `*.` wildcards; `*` alone on a plaintext listener.
+	Hostnames []string
+	// Certificate that is presented; nil on a plaintext listener.
+	Certificate *Certificate
+	ClientAuth  ClientAuth
+	// VirtualHosts by hostname, sorted; each lists its rules in order of precedence.
+	VirtualHosts []*VirtualHost
+	// Elsewhere are the hostnames of the listener's other entries that a wildcard of this one would take: requests for
+	// them are misdirected (RFC 9110, 15.5.20).
+	Elsewhere []string
+}
+
+// VirtualHost is one hostname of an entry with its rules, the first that matches being the one that counts.
+type VirtualHost struct {
+	Hostname string
+	Rules    []*Rule
+}
+
+// ClientAuthMode is whether a caller's certificate is asked for.
+type ClientAuthMode int
+
+// The modes.
+const (
+	ClientAuthNone ClientAuthMode = iota
+	ClientAuthOptional
+	ClientAuthRequired
+)
+
+// ClientAuth is what is demanded of a caller's certificate.
+type ClientAuth struct {
+	Mode ClientAuthMode
+	// Truststores are empty exactly when Mode is ClientAuthNone.
+	Truststores []*Truststore
+	// Explain is set where an untrusted certificate passes the handshake and gets a 403 that says why.
+	Explain bool
+}
+
+// Trusts tells whether the named truststore is one of these.
+func (c ClientAuth) Trusts(truststore string) bool {
+	for _, t := range c.Truststores {
+		if t.Name == truststore {
+			return true
+		}
+	}
+	return false
+}
+
+// Role is a set of permissions.
+type Role struct {
+	Header
+	Permissions []*Permission
+}
+
+// Permission allows methods on paths of routes.
+type Permission struct {
+	Role   *Role
+	Origin Origin
+	Routes []*Route
+	// Methods are HTTP methods; empty means any.
+	Methods []string
+	Paths   []*template.Template
+}
+
+// Consumer is a party that calls our APIs.
+type Consumer struct {
+	Header
+	Certificates []*CertificateMatch
+	Roles        []*Role
+	Contact      string
+	Suspended    bool
+	// SuspendedOrigin is where the suspension is written.
+	SuspendedOrigin Origin
+	// NotBefore and NotAfter bound the consumer's validity; the zero time is no bound.
+	NotBefore, NotAfter time.Time
+}
+
+// HasRole tells whether the consumer holds the role.
+func (c *Consumer) HasRole(name string) bool {
+	for _, r := range c.Roles {
+		if r.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// CertificateMatch recognises certificates; every field that is not empty must match.
+type CertificateMatch struct {
+	Consumer          *Consumer
+	Origin            Origin
+	Truststore        *Truststore
+	SubjectCommonName string
+	// SubjectDN and IssuerDN are in the form of pkix.Name.String (RFC 4514).
+	SubjectDN, IssuerDN string
+	SANURI, SANDNS      string
+	// SPKISHA256 and CertificateSHA256 are lower-case hexadecimal.
+	SPKISHA256, CertificateSHA256 string
+	// Serial is lower-case hexadecimal without leading zeros.
+	Serial string
+}
+
+// Policy says who may pass. Version tells its content apart from that of an earlier policy of the same name.
+type Policy struct {
+	Header
+	// Version is a hash of the policy's content, hexadecimal: proxies send it with every check (decision 12).
+	Version        string
+	Authenticate   Authenticate
+	Authorize      []*AuthorizeRule
+	Forward        []ForwardHeader
+	Pass           []string
+	Disclose       sallyportv1.Disclose
+	HideAsNotFound bool
+}
+
+// Authenticate is a way to authenticate; exactly one field is set.
+type Authenticate struct {
+	Origin Origin
+	// Certificate lists truststores any of which may vouch for the caller's certificate.
+	Certificate []*Truststore
+	Anonymous   bool
+	AnyOf       []Authenticate
+	AllOf       []Authenticate
+}
+
+// AuthorizeRule lets callers in; exactly one of the forms is set.
+type AuthorizeRule struct {
+	Name   string
+	Origin Origin
+	// ConsumerPermissions lets the permissions of the consumer's roles decide.
+	ConsumerPermissions bool
+	ConsumerRoles       []*Role
+	Consumers           []*Consumer
+	Everyone            bool
+}
+
+// Attribute is a fixed attribute of a request's caller, as forwarded headers name them.
+type Attribute string
+
+// The attributes.
+const (
+	AttributeConsumerName         Attribute = "consumer.name"
+	AttributeCertificateSubjectDN Attribute = "certificate.subject_dn"
+	AttributeCertificateSerial    Attribute = "certificate.serial"
+	AttributeCertificateNotAfter  Attribute = "certificate.not_after"
+	AttributeSubject              Attribute = "subject"
+)
+
+// ForwardHeader is a header that is set on the way to the upstream.
+type ForwardHeader struct {
+	Name   string
+	Value  Attribute
+	Origin Origin
+}
+
+// Upstream is where requests are sent.
+type Upstream struct {
+	Header
+	// Addresses are IP addresses with ports; empty exactly when DNS is set.
+	Addresses []string
+	// DNS is a host name with a port.
+	DNS            string
+	TLS            *UpstreamTLS
+	HTTP2          bool
+	ConnectTimeout time.Duration
+}
+
+// UpstreamTLS is how an upstream is called over TLS.
+type UpstreamTLS struct {
+	Truststore *Truststore
+	// ServerName is sent as SNI and pinned as a DNS SAN.
+	ServerName string
+	// ClientCertificate is nil where none is presented.
+	ClientCertificate *Certificate
+}
+
+// Route sends requests for hostnames of a gateway to upstreams.
+type Route struct {
+	Header
+	Gateway   *Gateway
+	Hostnames []string
+	Rules     []*Rule
+}
+
+// Rule is one match with its upstreams and policy.
+type Rule struct {
+	Route     *Route
+	Name      string
+	Origin    Origin
+	Match     Match
+	Upstreams []WeightedUpstream
+	Policy    *Policy
+	Timeout   time.Duration
+}
+
+// MatchKind is how a rule matches the path.
+type MatchKind int
+
+// The kinds.
+const (
+	MatchExact MatchKind = iota
+	MatchPrefix
+	MatchTemplate
+)
+
+// Match is which requests a rule is about.
+type Match struct {
+	Kind MatchKind
+	// Path is the exact path, the prefix (without a trailing slash, or `/`), or the template as written.
+	Path string
+	// Template is set for MatchTemplate.
+	Template *template.Template
+	// Methods are sorted; empty means any.
+	Methods []string
+	// Headers are sorted by name.
+	Headers []HeaderMatch
+}
+
+// HeaderMatch is a demand on one header: that it is present, or has a value.
+type HeaderMatch struct {
+	Name    string
+	Present bool
+	Value   string
+}
+
+// WeightedUpstream is an upstream and its share.
+type WeightedUpstream struct {
+	Upstream *Upstream
+	Weight   uint32
+}
+
+// Test is requests and what must come of them.
+type Test struct {
+	Header
+	Gateway *Gateway
+	Cases   []*TestCase
+}
+
+// TestCase is one request of a Test.
+type TestCase struct {
+	Test   *Test
+	Origin Origin
+	Spec   *sallyportv1.TestCase
+}
+
+// resource is what Build reads: one document that stands by itself.
+type resource struct {
+	document.Document
+	message proto.Message
+}
