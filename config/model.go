@@ -3,8 +3,6 @@ package config
 import (
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/sallyport-project/sallyport/config/document"
 	"github.com/sallyport-project/sallyport/config/template"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
@@ -411,10 +409,4 @@ type TestCase struct {
 	Test   *Test
 	Origin Origin
 	Spec   *sallyportv1.TestCase
-}
-
-// resource is what Build reads: one document that stands by itself.
-type resource struct {
-	document.Document
-	message proto.Message
 }

@@ -187,3 +187,22 @@ func cut(path string) (segment, rest string) {
 	}
 	return path, ""
 }
+
+// Overlap tells whether some path matches both templates. With prefix, what lies below the second matches it as well.
+func Overlap(a, b *Template, prefix bool) bool {
+	for i := 0; ; i++ {
+		aEnds, bEnds := i == len(a.segments), i == len(b.segments)
+		switch {
+		case bEnds:
+			return aEnds || prefix
+		case prefix && b.source == "/":
+			return true
+		case aEnds:
+			return false
+		case a.segments[i].Kind == Rest || b.segments[i].Kind == Rest:
+			return true
+		case a.segments[i].Kind == Literal && b.segments[i].Kind == Literal && a.segments[i].Text != b.segments[i].Text:
+			return false
+		}
+	}
+}

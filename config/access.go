@@ -1,0 +1,220 @@
+package config
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sallyport-project/sallyport/config/document"
+	"github.com/sallyport-project/sallyport/config/template"
+	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
+)
+
+// declareRole makes a role known by name; its permissions follow once the routes that they name are built.
+func (b *builder) declareRole(d *document.Document, m *sallyportv1.Role) {
+	b.model.roles[d.Name] = &Role{Header: header(d, m.GetMetadata())}
+}
+
+func (b *builder) permissions(d *document.Document, m *sallyportv1.Role) {
+	role := b.model.roles[d.Name]
+	for i, p := range m.GetSpec().GetPermissions() {
+		at := fmt.Sprintf("spec.permissions[%d]", i)
+		permission := &Permission{Role: role, Origin: origin(d, at), Methods: p.GetMethods()}
+		permission.Routes = lookupAll(b, b.model.routes, d, at+".routes", "Route", p.GetRoutes())
+		for j, path := range p.GetPaths() {
+			compiled, err := template.Parse(path)
+			if err != nil {
+				b.fail(d, fmt.Sprintf("%s.paths[%d]", at, j), "%v", err)
+				continue
+			}
+			permission.Paths = append(permission.Paths, compiled)
+		}
+		role.Permissions = append(role.Permissions, permission)
+	}
+}
+
+func (b *builder) consumer(d *document.Document, m *sallyportv1.Consumer) {
+	spec := m.GetSpec()
+	c := &Consumer{
+		Header: header(d, m.GetMetadata()), Contact: spec.GetContact(),
+		Suspended: spec.GetSuspended(), SuspendedOrigin: origin(d, "spec.suspended"),
+		NotBefore: timeOf(spec.GetNotBefore()), NotAfter: timeOf(spec.GetNotAfter()),
+	}
+	if !c.NotBefore.IsZero() && !c.NotAfter.IsZero() && !c.NotBefore.Before(c.NotAfter) {
+		b.fail(d, "spec.not_after", "is not after not_before")
+	}
+	c.Roles = lookupAll(b, b.model.roles, d, "spec.roles", "Role", spec.GetRoles())
+	for i, match := range spec.GetCertificates() {
+		at := fmt.Sprintf("spec.certificates[%d]", i)
+		truststore, _ := lookup(b, b.model.truststores, d, at+".truststore", "Truststore", match.GetTruststore())
+		c.Certificates = append(c.Certificates, &CertificateMatch{
+			Consumer: c, Origin: origin(d, at), Truststore: truststore,
+			SubjectCommonName: match.GetSubjectCommonName(), SubjectDN: match.GetSubjectDn(),
+			SANURI: match.GetSanUri(), SANDNS: match.GetSanDns(),
+			SPKISHA256: match.GetSpkiSha256(), CertificateSHA256: match.GetCertificateSha256(),
+			IssuerDN: match.GetIssuerDn(), Serial: match.GetSerial(),
+		})
+	}
+	b.model.consumers[d.Name] = c
+}
+
+func timeOf(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}
+
+// consumersDistinct reports two consumers that claim certificates by the same criteria. Overlaps that only a certificate
+// can show (one consumer by common name, another by fingerprint) are denied when it comes.
+func (b *builder) consumersDistinct() {
+	claimed := map[CertificateMatch]*CertificateMatch{}
+	for _, c := range b.model.Consumers() {
+		for i, match := range c.Certificates {
+			key := *match
+			key.Consumer, key.Origin = nil, Origin{}
+			if other := claimed[key]; other != nil && match.Truststore != nil {
+				b.fail(b.documents["Consumer"][c.Name], fmt.Sprintf("spec.certificates[%d]", i),
+					"the same certificates are claimed by the Consumer %q at %s", other.Consumer.Name, other.Origin)
+				continue
+			}
+			claimed[key] = match
+		}
+	}
+}
+
+func (b *builder) policy(d *document.Document, m *sallyportv1.Policy) {
+	spec := m.GetSpec()
+	version := contentHash(spec)
+	p := &Policy{
+		Header: header(d, m.GetMetadata()), Version: hex.EncodeToString(version[:16]),
+		Authenticate: b.authenticate(d, spec.GetAuthenticate(), "spec.authenticate"),
+		Pass:         spec.GetForward().GetPass(),
+		Disclose:     spec.GetDeny().GetDisclose(), HideAsNotFound: spec.GetDeny().GetHideAsNotFound(),
+	}
+	names := map[string]bool{}
+	for i, rule := range spec.GetAuthorize() {
+		at := fmt.Sprintf("spec.authorize[%d]", i)
+		if names[rule.GetName()] {
+			b.fail(d, at+".name", "there are two rules %q in this policy", rule.GetName())
+		}
+		names[rule.GetName()] = true
+		p.Authorize = append(p.Authorize, b.authorizeRule(d, rule, at))
+	}
+	b.forward(d, p, spec.GetForward().GetHeaders())
+	b.model.policies[d.Name] = p
+}
+
+func (b *builder) authorizeRule(d *document.Document, m *sallyportv1.AuthorizeRule, at string) *AuthorizeRule {
+	return &AuthorizeRule{
+		Name: m.GetName(), Origin: origin(d, at),
+		ConsumerPermissions: m.GetPermissions() == sallyportv1.PermissionSource_PERMISSION_SOURCE_CONSUMER_ROLES,
+		ConsumerRoles:       lookupAll(b, b.model.roles, d, at+".consumer_roles.names", "Role", m.GetConsumerRoles().GetNames()),
+		Consumers:           lookupAll(b, b.model.consumers, d, at+".consumers.names", "Consumer", m.GetConsumers().GetNames()),
+		Everyone:            m.GetEveryone(),
+	}
+}
+
+func (b *builder) authenticate(d *document.Document, m *sallyportv1.Authenticate, at string) Authenticate {
+	a := Authenticate{Origin: origin(d, at), Anonymous: m.GetAnonymous() != nil}
+	a.Certificate = lookupAll(b, b.model.truststores, d, at+".certificate.truststores", "Truststore", m.GetCertificate().GetTruststores())
+	for i, method := range m.GetAnyOf().GetMethods() {
+		a.AnyOf = append(a.AnyOf, b.authenticate(d, method, fmt.Sprintf("%s.any_of.methods[%d]", at, i)))
+	}
+	for i, method := range m.GetAllOf().GetMethods() {
+		a.AllOf = append(a.AllOf, b.authenticate(d, method, fmt.Sprintf("%s.all_of.methods[%d]", at, i)))
+	}
+	return a
+}
+
+// DemandsCertificate tells whether nobody authenticates so without a client certificate.
+func (a Authenticate) DemandsCertificate() bool {
+	switch {
+	case len(a.AnyOf) > 0:
+		return !slices.ContainsFunc(a.AnyOf, func(m Authenticate) bool { return !m.DemandsCertificate() })
+	case len(a.AllOf) > 0:
+		return slices.ContainsFunc(a.AllOf, Authenticate.DemandsCertificate)
+	}
+	return len(a.Certificate) > 0
+}
+
+// Truststores calls yield with each truststore that may vouch for a caller.
+func (a Authenticate) Truststores(yield func(*Truststore) bool) {
+	for _, t := range a.Certificate {
+		if !yield(t) {
+			return
+		}
+	}
+	for _, m := range append(slices.Clone(a.AnyOf), a.AllOf...) {
+		m.Truststores(yield)
+	}
+}
+
+// attributes are the values that a forwarded header can have.
+var attributes = []string{
+	string(AttributeConsumerName), string(AttributeCertificateSubjectDN), string(AttributeCertificateSerial),
+	string(AttributeCertificateNotAfter), string(AttributeSubject),
+}
+
+// forward checks which headers a policy sets and lets pass.
+func (b *builder) forward(d *document.Document, p *Policy, headers []*sallyportv1.ForwardHeader) {
+	seen := map[string]bool{}
+	for i, h := range headers {
+		at := fmt.Sprintf("spec.forward.headers[%d]", i)
+		if seen[h.GetName()] {
+			b.fail(d, at+".name", "the header %q is set twice", h.GetName())
+		}
+		seen[h.GetName()] = true
+		b.forwardable(d, at+".name", h.GetName())
+		if !slices.Contains(attributes, h.GetValue()) {
+			b.fail(d, at+".value", "expected one of %s, found %q; other expressions are not supported yet%s",
+				strings.Join(attributes, ", "), h.GetValue(), document.DidYouMean(h.GetValue(), attributes))
+		}
+		p.Forward = append(p.Forward, ForwardHeader{Name: h.GetName(), Value: Attribute(h.GetValue()), Origin: origin(d, at)})
+	}
+	for i, name := range p.Pass {
+		at := fmt.Sprintf("spec.forward.pass[%d]", i)
+		if seen[name] {
+			b.fail(d, at, "the header %q is set by this policy and cannot be let pass as well", name)
+		}
+		b.forwardable(d, at, name)
+		if !p.Authenticate.DemandsCertificate() || slices.ContainsFunc(p.Authorize, func(r *AuthorizeRule) bool { return len(r.Consumers) == 0 }) {
+			b.fail(d, at, "a caller's own %q is believed only from named proxies: authenticate by certificate alone, and let every rule name `consumers`", name)
+		}
+	}
+}
+
+// reservedHeaders belong to HTTP, to the proxies or to authentication; a policy neither sets nor passes them.
+var reservedHeaders = map[string]bool{
+	"authorization": true, "connection": true, "content-length": true, "cookie": true, "date": true, "expect": true,
+	"forwarded": true, "host": true, "keep-alive": true, "proxy-authorization": true, "proxy-connection": true,
+	"te": true, "trailer": true, "transfer-encoding": true, "upgrade": true, "via": true,
+	"x-http-method": true, "x-http-method-override": true, "x-method-override": true,
+	"x-original-url": true, "x-request-id": true, "x-rewrite-url": true,
+}
+
+// forwardable checks that a header may be set or let pass by a policy.
+func (b *builder) forwardable(d *document.Document, path, name string) {
+	if reservedHeaders[name] || strings.HasPrefix(name, "x-envoy-") || strings.HasPrefix(name, "x-forwarded-") {
+		b.fail(d, path, "%q is reserved: it belongs to HTTP, to the proxies or to authentication", name)
+	}
+}
+
+// forwardable collects every header that any policy sets or lets pass.
+func forwardable(policies map[string]*Policy) []string {
+	names := map[string]bool{}
+	for _, p := range policies {
+		for _, h := range p.Forward {
+			names[h.Name] = true
+		}
+		for _, name := range p.Pass {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
