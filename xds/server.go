@@ -1,0 +1,176 @@
+// Package xds serves configuration to the proxies: incremental (delta) ADS over mutual TLS, and nothing else.
+//
+// It wires go-control-plane's stream handling to our own decision of who is asking (package node) and of what each proxy
+// is sent (package cache). It does not know what the resources say: package envoy makes them.
+package xds
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/log"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"github.com/sallyport-project/sallyport/xds/cache"
+	"github.com/sallyport-project/sallyport/xds/node"
+)
+
+// Config is what a Server needs; every field but Clock is required.
+type Config struct {
+	Logger hclog.Logger
+	// Clock is time.Now unless a test says otherwise.
+	Clock func() time.Time
+	Cache *cache.Cache
+	// TrustDomain of the proxies' identities.
+	TrustDomain string
+	// ProxyAuthorities are the CAs that issue proxies' certificates, and nobody else's.
+	ProxyAuthorities *x509.CertPool
+	// Certificate returns the certificate to present, at each handshake, so that it may rotate.
+	Certificate func() (*tls.Certificate, error)
+	// DrainTimeout bounds how long Run waits for streams to end once its context has. Default 2s.
+	DrainTimeout time.Duration
+}
+
+// Server serves ADS.
+type Server struct {
+	config Config
+	grpc   *grpc.Server
+}
+
+// NewServer checks the configuration and makes a server.
+func NewServer(ctx context.Context, config Config) (*Server, error) {
+	if config.Cache == nil || config.Logger == nil || config.ProxyAuthorities == nil || config.Certificate == nil || config.TrustDomain == "" {
+		return nil, errors.New("xds: the configuration is not complete")
+	}
+	if config.Clock == nil {
+		config.Clock = time.Now
+	}
+	if config.DrainTimeout == 0 {
+		config.DrainTimeout = 2 * time.Second
+	}
+	interceptor := &node.Interceptor{TrustDomain: config.TrustDomain, Logger: config.Logger, Clock: config.Clock}
+	s := &Server{config: config, grpc: grpc.NewServer(
+		grpc.Creds(credentials.NewTLS(serverTLS(config))),
+		grpc.StreamInterceptor(interceptor.Stream),
+		grpc.MaxRecvMsgSize(4<<20),
+		// A proxy that vanished without a word is noticed within half a minute.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+	)}
+	discovery.RegisterAggregatedDiscoveryServiceServer(s.grpc, &aggregated{
+		delta: delta.NewServer(ctx, config.Cache, callbacks{config.Cache}, delta.WithLogger(protocolLogger(config.Logger))),
+	})
+	return s, nil
+}
+
+// serverTLS demands a certificate of the proxies' CA.
+func serverTLS(config Config) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13,
+		ClientAuth: tls.RequireAndVerifyClientCert,
+		ClientCAs:  config.ProxyAuthorities,
+		Time:       config.Clock,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return config.Certificate()
+		},
+		// Each connection is judged anew: a resumed session would bring an old verdict along.
+		SessionTicketsDisabled: true,
+	}
+}
+
+// Run serves on the listener until the context ends, and then returns nil once the streams have ended or the drain
+// timeout has passed. It closes the listener.
+func (s *Server) Run(ctx context.Context, listener net.Listener) error {
+	done := make(chan error, 1)
+	go func() { done <- s.grpc.Serve(listener) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("xds server: %w", err)
+	case <-ctx.Done():
+	}
+	stopped := make(chan struct{})
+	go func() { s.grpc.GracefulStop(); close(stopped) }()
+	timer := time.NewTimer(s.config.DrainTimeout)
+	defer timer.Stop()
+	select {
+	case <-stopped:
+	case <-timer.C:
+		s.grpc.Stop()
+	}
+	<-done
+	return nil
+}
+
+// aggregated serves delta ADS. State of the world is not served; nor are the services for single types, which are not
+// registered.
+type aggregated struct {
+	discovery.UnimplementedAggregatedDiscoveryServiceServer
+	delta delta.Server
+}
+
+// DeltaAggregatedResources serves one proxy's stream.
+func (a *aggregated) DeltaAggregatedResources(stream discovery.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
+	return a.delta.DeltaStreamHandler(stream, resource.AnyType)
+}
+
+// StreamAggregatedResources refuses state of the world.
+func (a *aggregated) StreamAggregatedResources(discovery.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
+	return status.Error(codes.Unimplemented, "only incremental ADS is served: set api_type to DELTA_GRPC")
+}
+
+// callbacks tell the cache what happens on the streams.
+type callbacks struct {
+	cache *cache.Cache
+}
+
+var _ delta.Callbacks = callbacks{}
+
+// OnDeltaStreamOpen notes a stream under the identity that the interceptor proved.
+func (c callbacks) OnDeltaStreamOpen(ctx context.Context, _ int64, _ string) error {
+	id, ok := node.FromContext(ctx)
+	if !ok {
+		return status.Error(codes.Unauthenticated, "the stream has no identity")
+	}
+	c.cache.Open(id)
+	context.AfterFunc(ctx, func() { c.cache.Close(id) })
+	return nil
+}
+
+// OnDeltaStreamClosed does nothing: the node that it is given is not there before the first message. The stream's context
+// tells the same.
+func (c callbacks) OnDeltaStreamClosed(int64, *core.Node) {}
+
+// OnStreamDeltaRequest does nothing: CreateDeltaWatch sees every request.
+func (c callbacks) OnStreamDeltaRequest(int64, *discovery.DeltaDiscoveryRequest) error { return nil }
+
+// OnStreamDeltaResponse notes the nonce.
+func (c callbacks) OnStreamDeltaResponse(_ int64, request *discovery.DeltaDiscoveryRequest, response *discovery.DeltaDiscoveryResponse) {
+	if id, err := node.FromProto(request.GetNode()); err == nil {
+		c.cache.Sent(id, response)
+	}
+}
+
+// protocolLogger sends go-control-plane's own log to ours.
+func protocolLogger(logger hclog.Logger) log.Logger {
+	named := logger.Named("protocol")
+	return log.LoggerFuncs{
+		DebugFunc: func(format string, args ...any) { named.Debug(fmt.Sprintf(format, args...)) },
+		InfoFunc:  func(format string, args ...any) { named.Info(fmt.Sprintf(format, args...)) },
+		WarnFunc:  func(format string, args ...any) { named.Warn(fmt.Sprintf(format, args...)) },
+		ErrorFunc: func(format string, args ...any) { named.Error(fmt.Sprintf(format, args...)) },
+	}
+}
