@@ -1,0 +1,109 @@
+package inventory
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"github.com/sallyport-project/sallyport/pki/ca"
+	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
+)
+
+// authority is an Authority resource's value: a certificate, and the key where it is needed.
+type authority struct {
+	certificate *x509.Certificate
+	signer      *ca.Authority // nil if nothing is issued
+}
+
+func (l *look) lookAtAuthority(name string, spec *sallyportv1.AuthoritySpec) {
+	found, err := l.findAuthority(name, spec)
+	if err == nil {
+		err = l.refuse(found.certificate)
+	}
+	if err == nil {
+		l.authorities[name] = found
+		return
+	}
+	lastGood := l.memory.authorities[name]
+	if lastGood != nil {
+		l.authorities[name] = lastGood
+	}
+	l.problem(KindAuthority, name, err, lastGood != nil)
+}
+
+func (l *look) findAuthority(name string, spec *sallyportv1.AuthoritySpec) (*authority, error) {
+	switch {
+	case l.config.Substitute:
+		return l.developmentAuthority(developmentKey{ofAuthority, name})
+	case spec.GetDevelopment() != nil:
+		if !l.config.AllowDevelopment {
+			return nil, errDevelopment
+		}
+		return l.developmentAuthority(developmentKey{ofAuthority, name})
+	case spec.GetMaterial() != nil:
+		return l.authorityByMaterial(name, spec.GetMaterial())
+	default:
+		return nil, errors.New("it has no source that is supported")
+	}
+}
+
+// authorityByMaterial reads the private key only if something is to be issued.
+func (l *look) authorityByMaterial(name string, source *sallyportv1.AuthorityMaterial) (*authority, error) {
+	certificatePEM, err := l.read(source.GetCertificate())
+	if err != nil {
+		return nil, fmt.Errorf("its certificate: %w", err)
+	}
+	if !l.config.TruststoresOnly && l.specs.signs(name) {
+		return l.signingAuthority(certificatePEM, source)
+	}
+	certificates, err := ca.ParseCertificates(certificatePEM)
+	if err != nil {
+		return nil, err
+	}
+	if len(certificates) != 1 {
+		return nil, fmt.Errorf("%d certificates were found where one is wanted", len(certificates))
+	}
+	if err := ca.CheckAuthority(certificates[0]); err != nil {
+		return nil, err
+	}
+	return &authority{certificate: certificates[0]}, nil
+}
+
+func (l *look) signingAuthority(certificatePEM []byte, source *sallyportv1.AuthorityMaterial) (*authority, error) {
+	if source.GetPrivateKey() == "" {
+		return nil, errors.New("it issues certificates and has no private_key")
+	}
+	keyPEM, err := l.read(source.GetPrivateKey())
+	if err != nil {
+		return nil, fmt.Errorf("its private key: %w", err)
+	}
+	signer, err := ca.Load(certificatePEM, keyPEM, l.config.Clock)
+	if err != nil {
+		return nil, err
+	}
+	return &authority{certificate: signer.Certificate(), signer: signer}, nil
+}
+
+// developmentAuthority returns one from memory, from the state folder, or makes it.
+func (l *look) developmentAuthority(key developmentKey) (*authority, error) {
+	signer := l.memory.development[key]
+	if signer == nil {
+		var err error
+		if signer, err = l.state.developmentAuthority(key, l.config.Clock); err != nil {
+			return nil, err
+		}
+		l.memory.development[key] = signer
+	}
+	return &authority{certificate: signer.Certificate(), signer: signer}, nil
+}
+
+// signers are the authorities whose keys are here.
+func signers(authorities map[string]*authority) map[string]*ca.Authority {
+	found := make(map[string]*ca.Authority, len(authorities))
+	for name, authority := range authorities {
+		if authority.signer != nil {
+			found[name] = authority.signer
+		}
+	}
+	return found
+}
