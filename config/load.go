@@ -14,14 +14,23 @@ import (
 // maxDepth bounds how deep folders are read, so that a link to a folder around it ends.
 const maxDepth = 16
 
+// File is a configuration file as it was read.
+type File struct {
+	// Path is relative to the directory, joined to the directory as it was given; origins show it.
+	Path string
+	Data []byte
+	// Err is why it could not be read.
+	Err error
+}
+
 // Load reads every .yaml and .yml file below a directory and builds the Model. Problems are sorted; the Model is nil
-// exactly when there is an error among them. Origins name files by their path relative to the directory, joined to the
-// directory as it was given. The error is for a directory that cannot be read at all.
+// exactly when there is an error among them. The error is for a directory that cannot be read at all, or holds nothing.
 func Load(directory string) (*Model, document.Problems, error) {
-	documents, complete, problems, err := Read(directory)
+	files, err := ReadFiles(directory)
 	if err != nil {
 		return nil, nil, err
 	}
+	documents, complete, problems := Decode(files)
 	if len(documents) == 0 && len(problems) == 0 {
 		return nil, nil, fmt.Errorf("%s: no .yaml or .yml file with a resource in it", directory)
 	}
@@ -34,50 +43,69 @@ func Load(directory string) (*Model, document.Problems, error) {
 	return model, problems, nil
 }
 
-// Read decodes every file below a directory. It says whether all of them could be read to their end.
-func Read(directory string) (documents []*document.Document, complete bool, problems document.Problems, err error) {
-	files, err := Files(directory)
+// ReadFiles reads the configuration files below a directory.
+func ReadFiles(directory string) ([]File, error) {
+	paths, _, err := Files(directory)
 	if err != nil {
-		return nil, false, nil, err
+		return nil, err
 	}
+	files := make([]File, len(paths))
+	for i, path := range paths {
+		files[i].Path = path
+		files[i].Data, files[i].Err = os.ReadFile(path)
+	}
+	return files, nil
+}
+
+// Decode decodes files. It says whether all of them could be read to their end.
+func Decode(files []File) (documents []*document.Document, complete bool, problems document.Problems) {
 	complete = true
 	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
+		if file.Err != nil {
 			complete = false
-			problems = append(problems, document.Problem{Origin: Origin{File: file}, Message: fmt.Sprintf("cannot be read: %v", errors.Unwrap(err))})
+			problems = append(problems, document.Problem{Origin: Origin{File: file.Path}, Message: "cannot be read: " + file.Err.Error()})
 			continue
 		}
-		found, whole, wrong := document.Decode(file, data)
+		found, whole, wrong := document.Decode(file.Path, file.Data)
 		documents = append(documents, found...)
 		problems = append(problems, wrong...)
 		complete = complete && whole
 	}
-	return documents, complete, problems, nil
+	return documents, complete, problems
 }
 
-// Files lists the configuration files below a directory, sorted. Names that begin with a dot are passed over, which
-// covers a Kubernetes mount's ..data and most editors' temporary files.
-func Files(directory string) ([]string, error) {
+// Files lists the configuration files below a directory, and the folders that hold them or could, both sorted and the
+// directory itself among the folders. Links are followed. Names that begin with a dot are passed over, which covers a
+// Kubernetes mount's ..data and most editors' temporary files.
+func Files(directory string) (files, folders []string, err error) {
 	info, err := os.Stat(directory)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the configuration: %w", err)
+		return nil, nil, fmt.Errorf("cannot read the configuration: %w", err)
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("%s is a file; give the directory that holds the configuration", directory)
+		return nil, nil, fmt.Errorf("%s is a file; give the directory that holds the configuration", directory)
 	}
-	return filesBelow(directory, 0)
+	var l listing
+	if err := l.below(directory, 0); err != nil {
+		return nil, nil, err
+	}
+	return l.files, l.folders, nil
 }
 
-func filesBelow(directory string, depth int) ([]string, error) {
+// listing is what was found below a directory.
+type listing struct {
+	files, folders []string
+}
+
+func (l *listing) below(directory string, depth int) error {
 	if depth > maxDepth {
-		return nil, fmt.Errorf("%s: more than %d folders deep; is there a link to a folder around it?", directory, maxDepth)
+		return fmt.Errorf("%s: more than %d folders deep; is there a link to a folder around it?", directory, maxDepth)
 	}
 	entries, err := os.ReadDir(directory)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the configuration: %w", err)
+		return fmt.Errorf("cannot read the configuration: %w", err)
 	}
-	var files []string
+	l.folders = append(l.folders, directory)
 	for _, entry := range entries {
 		path := filepath.Join(directory, entry.Name())
 		if strings.HasPrefix(entry.Name(), ".") {
@@ -88,18 +116,16 @@ func filesBelow(directory string, depth int) ([]string, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			continue // a dangling link, or gone in the meantime
 		case err != nil:
-			return nil, fmt.Errorf("cannot read the configuration: %w", err)
+			return fmt.Errorf("cannot read the configuration: %w", err)
 		case info.IsDir():
-			below, err := filesBelow(path, depth+1)
-			if err != nil {
-				return nil, err
+			if err := l.below(path, depth+1); err != nil {
+				return err
 			}
-			files = append(files, below...)
 		case info.Mode().IsRegular() && isConfiguration(entry.Name()):
-			files = append(files, path)
+			l.files = append(l.files, path)
 		}
 	}
-	return files, nil
+	return nil
 }
 
 // isConfiguration tells whether a file belongs to the configuration by its name.

@@ -1,11 +1,13 @@
 package material
 
 import (
+	"context"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/sallyport-project/sallyport/internal/filewatch"
 )
 
 // Config is what a Store needs. The zero value will do.
@@ -27,40 +29,26 @@ type Config struct {
 // Store reads references and watches the files among them. It is safe for concurrent use.
 type Store struct {
 	config  Config
-	changes chan struct{}
-
-	mu      sync.Mutex
-	paths   []string
-	watches *watches // nil unless Run is running
+	watcher *filewatch.Watcher
 }
 
 // NewStore makes a Store. Nothing is watched until Run.
 func NewStore(config Config) *Store {
-	if config.Logger == nil {
-		config.Logger = hclog.NewNullLogger()
-	}
-	if config.Debounce == 0 {
-		config.Debounce = 100 * time.Millisecond
-	}
-	if config.Rescan == 0 {
-		config.Rescan = 30 * time.Second
-	}
 	if config.LookupEnv == nil {
 		config.LookupEnv = os.LookupEnv
 	}
-	return &Store{config: config, changes: make(chan struct{}, 1)}
+	return &Store{config: config, watcher: filewatch.New(filewatch.Config{
+		Logger: config.Logger, Debounce: config.Debounce, Rescan: config.Rescan,
+	})}
 }
 
-// Changes receives a value when something that is watched may have changed: read again, and compare. One value stands
-// for any number of changes since the last was taken. It is never closed, and meant for one receiver.
-func (s *Store) Changes() <-chan struct{} { return s.changes }
+// Changes receives a value when something that is watched may have changed: read again, and compare. It is meant for one
+// receiver; see filewatch.Watcher.
+func (s *Store) Changes() <-chan struct{} { return s.watcher.Changes() }
 
-func (s *Store) signal() {
-	select {
-	case s.changes <- struct{}{}:
-	default: // one is waiting to be taken
-	}
-}
+// Run watches until the context ends, and then returns nil. It reports one change when it begins, for whatever happened
+// before. The error is that this system gives no more watches; call Run once.
+func (s *Store) Run(ctx context.Context) error { return s.watcher.Run(ctx) }
 
 // Watch replaces what is watched. Call it before Read, so that nothing that happens between the two is missed. References
 // other than files are passed over: the environment of a process does not change.
@@ -71,10 +59,5 @@ func (s *Store) Watch(references []Reference) {
 			paths = append(paths, reference.Value)
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.paths = paths
-	if s.watches != nil {
-		s.watches.follow(paths)
-	}
+	s.watcher.Watch(paths, nil)
 }

@@ -1,4 +1,4 @@
-package material
+package filewatch
 
 import (
 	"os"
@@ -17,6 +17,29 @@ func (p places) add(folder, name string) {
 		p[folder] = make(map[string]struct{})
 	}
 	p[folder][name] = struct{}{}
+}
+
+// everything stands for all names in a folder.
+const everything = "*"
+
+// addFolder notes each point at which a path could come to lead elsewhere, and everything in the folder that it leads to.
+func (p places) addFolder(path string) {
+	p.addPath(path)
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return // it is not there yet
+	}
+	if info, err := os.Stat(real); err == nil && info.IsDir() {
+		p.add(real, everything)
+	}
+}
+
+// matter tells whether a change of a name in a folder is one to report.
+func (p places) matter(folder, name string) bool {
+	names := p[folder]
+	_, named := names[name]
+	_, all := names[everything]
+	return named || all
 }
 
 // addPath walks a path as the kernel would, and notes each point at which it could come to lead elsewhere: every symbolic

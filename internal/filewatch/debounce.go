@@ -1,4 +1,4 @@
-package material
+package filewatch
 
 import "time"
 

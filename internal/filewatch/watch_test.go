@@ -1,4 +1,4 @@
-package material
+package filewatch
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// watching runs a Store that reports only what it is told of by the system, and ends it with the test.
-func watching(t *testing.T, config Config) *Store {
+// watching runs a Watcher that reports only what it is told of by the system, and ends it with the test.
+func watching(t *testing.T, config Config) *Watcher {
 	t.Helper()
 	if config.Debounce == 0 {
 		config.Debounce = 2 * time.Millisecond
@@ -20,40 +20,40 @@ func watching(t *testing.T, config Config) *Store {
 	if config.Rescan == 0 {
 		config.Rescan = time.Hour
 	}
-	store := NewStore(config)
+	watcher := New(config)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- store.Run(ctx) }()
+	go func() { ended <- watcher.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run ended with %v", err)
 		}
 	})
-	awaitChange(t, store) // it has begun
-	return store
+	awaitChange(t, watcher) // it has begun
+	return watcher
 }
 
-func awaitChange(t *testing.T, store *Store) {
+func awaitChange(t *testing.T, watcher *Watcher) {
 	t.Helper()
 	select {
-	case <-store.Changes():
+	case <-watcher.Changes():
 	case <-time.After(10 * time.Second):
 		t.Fatal("no change was reported")
 	}
 }
 
 // awaitText takes changes until a file reads as wanted; no text stands for a file that cannot be read.
-func awaitText(t *testing.T, store *Store, path, want string) {
+func awaitText(t *testing.T, watcher *Watcher, path, want string) {
 	t.Helper()
 	deadline := time.After(10 * time.Second)
 	for {
-		got, _ := store.Read(Reference{File, path})
+		got, _ := os.ReadFile(path)
 		if string(got) == want {
 			return
 		}
 		select {
-		case <-store.Changes():
+		case <-watcher.Changes():
 		case <-deadline:
 			t.Fatalf("the file still reads %q, want %q", got, want)
 		}
@@ -85,20 +85,20 @@ func TestRunReportsEachWayInWhichAFileChanges(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "keys", "ca.pem")
 	write(t, path, "0")
-	store := watching(t, Config{})
-	store.Watch([]Reference{{File, path}})
+	watcher := watching(t, Config{})
+	watcher.Watch([]string{path}, nil)
 
 	for name, step := range map[string]func(text string){
 		"written in place": func(text string) { write(t, path, text) },
 		"replaced":         func(text string) { replace(t, path, text) },
 		"removed and written again": func(text string) {
 			remove(t, path)
-			awaitText(t, store, path, "")
+			awaitText(t, watcher, path, "")
 			write(t, path, text)
 		},
 		"folder removed and made again": func(text string) {
 			remove(t, filepath.Dir(path))
-			awaitText(t, store, path, "")
+			awaitText(t, watcher, path, "")
 			write(t, path, text)
 		},
 		"folder removed and made again at once": func(text string) {
@@ -117,10 +117,10 @@ func TestRunReportsEachWayInWhichAFileChanges(t *testing.T) {
 			for round := range 2 {
 				text := fmt.Sprintf("%s %d", name, round)
 				step(text)
-				awaitText(t, store, path, text)
+				awaitText(t, watcher, path, text)
 			}
 			write(t, path, name+" afterwards")
-			awaitText(t, store, path, name+" afterwards")
+			awaitText(t, watcher, path, name+" afterwards")
 		})
 	}
 }
@@ -135,13 +135,13 @@ func TestRunSurvivesAKubernetesSymlinkSwap(t *testing.T) {
 	}
 	publish("..v0")
 	link(t, "..data/ca.pem", path)
-	store := watching(t, Config{})
-	store.Watch([]Reference{{File, path}})
+	watcher := watching(t, Config{})
+	watcher.Watch([]string{path}, nil)
 
 	for version := 1; version <= 3; version++ {
 		publish(fmt.Sprintf("..v%d", version))
 		remove(t, filepath.Join(mount, fmt.Sprintf("..v%d", version-1)))
-		awaitText(t, store, path, fmt.Sprintf("..v%d", version))
+		awaitText(t, watcher, path, fmt.Sprintf("..v%d", version))
 	}
 }
 
@@ -152,48 +152,48 @@ func TestRunFollowsALinkToAnotherFolder(t *testing.T) {
 	write(t, filepath.Join(dir, "green", "ca.pem"), "green")
 	write(t, filepath.Join(dir, "config", "other"), "")
 	link(t, filepath.Join(dir, "blue"), filepath.Join(dir, "config", "current"))
-	store := watching(t, Config{})
-	store.Watch([]Reference{{File, path}})
+	watcher := watching(t, Config{})
+	watcher.Watch([]string{path}, nil)
 
 	write(t, filepath.Join(dir, "blue", "ca.pem"), "darker blue")
-	awaitText(t, store, path, "darker blue")
+	awaitText(t, watcher, path, "darker blue")
 	link(t, "../green", filepath.Join(dir, "config", "next"))
 	rename(t, filepath.Join(dir, "config", "next"), filepath.Dir(path))
-	awaitText(t, store, path, "green")
+	awaitText(t, watcher, path, "green")
 	write(t, filepath.Join(dir, "green", "ca.pem"), "darker green")
-	awaitText(t, store, path, "darker green")
+	awaitText(t, watcher, path, "darker green")
 }
 
 func TestRunWatchesWhatDoesNotExistYet(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a", "b", "c", "ca.pem")
-	store := watching(t, Config{})
-	store.Watch([]Reference{{File, path}})
+	watcher := watching(t, Config{})
+	watcher.Watch([]string{path}, nil)
 	write(t, path, "at last")
-	awaitText(t, store, path, "at last")
+	awaitText(t, watcher, path, "at last")
 	write(t, path, "and again")
-	awaitText(t, store, path, "and again")
+	awaitText(t, watcher, path, "and again")
 }
 
 func TestRunIgnoresItsNeighbours(t *testing.T) {
 	dir := t.TempDir()
 	path, neighbour := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "noise")
-	store := NewStore(Config{})
+	watcher := New(Config{})
 	watches := &watches{places: places{}, folders: map[string]os.FileInfo{}}
 	write(t, path, "0")
 	watches.places.addPath(path)
-	store.watches = watches
+	watcher.watches = watches
 
 	for name, want := range map[string]bool{path: true, neighbour: false, path + ".swp": false} {
-		if got := store.concerns(event(name)); got != want {
+		if got := watcher.concerns(event(name)); got != want {
 			t.Errorf("an event of %s concerns us: %v", filepath.Base(name), got)
 		}
 	}
 }
 
 func TestRunReportsAgainAndAgainWithoutASign(t *testing.T) {
-	store := watching(t, Config{Rescan: 5 * time.Millisecond})
-	awaitChange(t, store)
-	awaitChange(t, store)
+	watcher := watching(t, Config{Rescan: 5 * time.Millisecond})
+	awaitChange(t, watcher)
+	awaitChange(t, watcher)
 }
 
 func TestRunReportsRestlessFilesAfterALimit(t *testing.T) {
@@ -227,4 +227,36 @@ func TestPlacesStopAtALoopOfLinks(t *testing.T) {
 	}
 }
 
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func link(t *testing.T, target, path string) {
+	t.Helper()
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func event(name string) fsnotify.Event { return fsnotify.Event{Name: name, Op: fsnotify.Write} }
+
+func TestAWatchedFolderReportsWhateverHappensInIt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "configuration")
+	watcher := watching(t, Config{})
+	watcher.Watch(nil, []string{dir})
+
+	write(t, filepath.Join(dir, "first.yaml"), "1")
+	awaitChange(t, watcher)
+	write(t, filepath.Join(dir, "second.yaml"), "2")
+	awaitChange(t, watcher)
+	remove(t, dir)
+	awaitChange(t, watcher)
+	write(t, filepath.Join(dir, "third.yaml"), "3")
+	awaitChange(t, watcher)
+}

@@ -1,0 +1,159 @@
+package dev
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sallyport-project/sallyport/config/document"
+	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
+)
+
+// loopback is where everything listens.
+const loopback = "127.0.0.1"
+
+// addresses moves a configuration to loopback: each listener to its own port there, or a free one where that is taken;
+// each upstream to the listener that it stands for, or to a sample API. Once given, an address stays for the life of the
+// environment, so that an edit moves nothing.
+type addresses struct {
+	// listeners by gateway and listener, upstreams by name and endpoint.
+	listeners, upstreams map[string]string
+	given                map[string]bool
+	// moved says where something does not listen where the configuration says, for people.
+	moved []string
+	// api is called for each upstream endpoint that needs a sample API.
+	api func(upstream, address string, listener net.Listener)
+	// failed is told of what could not be given an address.
+	failed func(error)
+}
+
+func newAddresses(api func(upstream, address string, listener net.Listener), failed func(error)) *addresses {
+	return &addresses{listeners: map[string]string{}, upstreams: map[string]string{}, given: map[string]bool{}, api: api, failed: failed}
+}
+
+// move rewrites the addresses in the documents.
+func (a *addresses) move(documents []*document.Document) {
+	serving := map[string]string{} // where the listener is that serves a host and port
+	for _, d := range documents {
+		if gateway, ok := d.Message.(*sallyportv1.Gateway); ok {
+			a.moveGateway(gateway, serving)
+		}
+	}
+	for _, d := range documents {
+		if upstream, ok := d.Message.(*sallyportv1.Upstream); ok {
+			a.moveUpstream(upstream, serving)
+		}
+	}
+}
+
+func (a *addresses) moveGateway(g *sallyportv1.Gateway, serving map[string]string) {
+	for _, l := range g.GetSpec().GetListeners() {
+		port := strconv.Itoa(int(l.GetPort()))
+		key := g.GetMetadata().GetName() + "/" + l.GetName() + "/" + port
+		if a.listeners[key] == "" {
+			held, err := a.claim(l.GetPort(), "the listener "+g.GetMetadata().GetName()+"/"+l.GetName())
+			if err != nil {
+				a.failed(err)
+				continue
+			}
+			a.listeners[key] = held.Addr().String()
+			_ = held.Close() // Envoy binds it next
+		}
+		address := netip.MustParseAddrPort(a.listeners[key])
+		l.Address, l.Port = address.Addr().String(), uint32(address.Port())
+		for _, entry := range l.GetTls() {
+			for _, hostname := range entry.GetHostnames() {
+				serving[hostname+":"+port] = a.listeners[key]
+			}
+		}
+		if l.GetPlaintext() {
+			serving[":"+port] = a.listeners[key]
+		}
+	}
+}
+
+// moveUpstream sends an upstream to one of our own listeners where its TLS server name and port are that listener's, and
+// to a sample API otherwise.
+func (a *addresses) moveUpstream(u *sallyportv1.Upstream, serving map[string]string) {
+	endpoints := u.GetSpec().GetEndpoints()
+	wanted := endpoints.GetAddresses().GetItems()
+	if dns := endpoints.GetDns(); dns != "" {
+		wanted = []string{dns}
+	}
+	moved := make([]string, 0, len(wanted))
+	for _, endpoint := range wanted {
+		_, port, err := net.SplitHostPort(endpoint)
+		if err != nil {
+			return // Build reports it
+		}
+		if address := serving[u.GetSpec().GetTls().GetServerName()+":"+port]; address != "" {
+			moved = append(moved, address)
+			continue
+		}
+		address, err := a.sample(u.GetMetadata().GetName(), endpoint, port)
+		if err != nil {
+			a.failed(err)
+			return
+		}
+		moved = append(moved, address)
+	}
+	endpoints.Form = &sallyportv1.Endpoints_Addresses{Addresses: &sallyportv1.AddressList{Items: slices.Compact(moved)}}
+}
+
+// sample returns the address of the sample API that stands for an endpoint, which it starts if there is none.
+func (a *addresses) sample(upstream, endpoint, port string) (string, error) {
+	key := upstream + "/" + endpoint
+	if a.upstreams[key] == "" {
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", endpoint, err)
+		}
+		listener, err := a.claim(uint32(number), "the upstream "+upstream)
+		if err != nil {
+			return "", err
+		}
+		a.upstreams[key] = listener.Addr().String()
+		a.api(upstream, listener.Addr().String(), listener)
+	}
+	return a.upstreams[key], nil
+}
+
+// claim listens on a port of loopback, or on a free one where it is taken.
+func (a *addresses) claim(port uint32, what string) (net.Listener, error) {
+	wanted := net.JoinHostPort(loopback, strconv.Itoa(int(port)))
+	if !a.given[wanted] {
+		if listener, err := net.Listen("tcp", wanted); err == nil {
+			a.given[wanted] = true
+			return listener, nil
+		}
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+	if err != nil {
+		return nil, fmt.Errorf("%s: no port of %s is free: %w", what, loopback, err)
+	}
+	address := listener.Addr().String()
+	a.given[address] = true
+	a.moved = append(a.moved, fmt.Sprintf("port %d is taken: %s is on %s", port, what, address))
+	return listener, nil
+}
+
+// takeMoved returns what has been moved since it was last called.
+func (a *addresses) takeMoved() []string {
+	moved := a.moved
+	a.moved = nil
+	return moved
+}
+
+// describe lists the sample APIs, for people.
+func (a *addresses) describe() []string {
+	var lines []string
+	for _, key := range slices.Sorted(maps.Keys(a.upstreams)) {
+		upstream, _, _ := strings.Cut(key, "/")
+		lines = append(lines, fmt.Sprintf("%s on %s", upstream, a.upstreams[key]))
+	}
+	return lines
+}

@@ -1,0 +1,114 @@
+// Package sampleapi is an HTTP API that answers with what reached it, so that a person or a test can see what a gateway
+// lets through and how. It stands in for the upstreams of a configuration in `sallyport dev`, and is no part of `serve`.
+package sampleapi
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Received is what reached the API, as it answers in JSON.
+type Received struct {
+	// API is the name of the Upstream that it stands in for.
+	API    string `json:"api"`
+	Method string `json:"method"`
+	// Path is the path with its query, as it came.
+	Path string `json:"path"`
+	Host string `json:"host"`
+	// Headers by name in lower case, several values joined by a comma; secrets are replaced by `(redacted)`.
+	Headers map[string]string `json:"headers"`
+	// ClientCertificate is the first URI of the caller's certificate, or its subject; empty without one.
+	ClientCertificate string `json:"client_certificate,omitempty"`
+}
+
+// Server is one sample API.
+type Server struct {
+	name      string
+	listener  net.Listener
+	tlsConfig *tls.Config
+	requests  atomic.Int64
+}
+
+// New makes a sample API that will answer on the listener, over TLS unless the configuration is nil.
+func New(name string, listener net.Listener, tlsConfig *tls.Config) *Server {
+	return &Server{name: name, listener: listener, tlsConfig: tlsConfig}
+}
+
+// Requests is how many requests have reached the API.
+func (s *Server) Requests() int64 { return s.requests.Load() }
+
+// Run serves until the context ends.
+func (s *Server) Run(ctx context.Context) error {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{
+		Handler: s, ReadHeaderTimeout: 5 * time.Second, TLSConfig: s.tlsConfig, Protocols: &protocols,
+		// What goes wrong in a handshake is the caller's to report.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	done := make(chan error, 1)
+	go func() {
+		if s.tlsConfig != nil {
+			done <- server.ServeTLS(s.listener, "", "")
+			return
+		}
+		done <- server.Serve(s.listener)
+	}()
+	select {
+	case err := <-done:
+		return fmt.Errorf("sample API %s: %w", s.name, err)
+	case <-ctx.Done():
+	}
+	if err := server.Close(); err != nil {
+		return fmt.Errorf("sample API %s: %w", s.name, err)
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+const maxBody = 1 << 20
+
+// ServeHTTP answers with what reached it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.requests.Add(1)
+	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBody)) // the body is of no interest
+	received := Received{API: s.name, Method: r.Method, Path: r.RequestURI, Host: r.Host, Headers: map[string]string{}}
+	for name, values := range r.Header {
+		name = strings.ToLower(name)
+		received.Headers[name] = strings.Join(values, ",")
+		if secret(name) {
+			received.Headers[name] = "(redacted)"
+		}
+	}
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		leaf := r.TLS.PeerCertificates[0]
+		received.ClientCertificate = leaf.Subject.String()
+		if len(leaf.URIs) > 0 {
+			received.ClientCertificate = leaf.URIs[0].String()
+		}
+	}
+	w.Header().Set("content-type", "application/json")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(received) // the caller has gone away
+}
+
+// secret tells whether a header's value must not be shown.
+func secret(name string) bool {
+	return strings.Contains(name, "authorization") || strings.Contains(name, "cookie") ||
+		strings.Contains(name, "token") || strings.Contains(name, "secret") || strings.Contains(name, "api-key")
+}

@@ -1,0 +1,189 @@
+package scenario
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/sampleapi"
+	"github.com/sallyport-project/sallyport/config"
+)
+
+// Decision is what is known of a gateway's decision on a request.
+type Decision struct {
+	Gateway, Reason, Detail, Upstream string
+	Allowed                           bool
+}
+
+// Live sends cases through real proxies.
+type Live struct {
+	Callers *Callers
+	// Address is where the listener of a gateway that serves a host really listens; "" where none does.
+	Address func(gateway *config.Gateway, host string, plaintext bool) string
+	// Roots verify the gateways' certificates.
+	Roots *x509.CertPool
+	// Decision waits for the decision on the request with this id at the gateway, until the context ends.
+	Decision func(ctx context.Context, gateway, requestID string) (Decision, bool)
+	// Reached is how many requests have reached any sample API.
+	Reached func() int64
+}
+
+// requestTimeout bounds one case.
+const requestTimeout = 10 * time.Second
+
+// Run sends one case and judges it.
+func (l *Live) Run(ctx context.Context, c *config.TestCase) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	before := l.Reached()
+	outcome, err := l.send(ctx, c)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %q: %w", c.Origin, c.Spec.GetName(), err)
+	}
+	result := judge(c, outcome)
+	if reached := l.Reached() - before; outcome.Received == nil && reached > 0 {
+		result.Mismatches = append(result.Mismatches, "a request reached an API although no answer came from it")
+	}
+	return result, nil
+}
+
+// send makes the connection, sends the request byte for byte and reads the answer.
+func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
+	request := c.Spec.GetRequest()
+	host, path, _ := config.SplitURL(request.GetUrl())
+	name := hostOnly(host)
+	sni := name
+	if request.GetSni() != "" {
+		sni = request.GetSni()
+	}
+	plaintext := strings.HasPrefix(request.GetUrl(), "http://")
+	address := l.Address(c.Test.Gateway, sni, plaintext)
+	if address == "" {
+		return Outcome{}, fmt.Errorf("the Gateway %q has no listener for it", c.Test.Gateway.Name)
+	}
+	connection, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer connection.Close()
+	deadline, _ := ctx.Deadline()
+	if err := connection.SetDeadline(deadline); err != nil {
+		return Outcome{}, err
+	}
+	if !plaintext {
+		secured, refused, err := l.handshake(ctx, c, connection, sni)
+		if err != nil || refused != "" {
+			return Outcome{Refused: refused != "", Why: refused}, err
+		}
+		connection = secured
+	}
+	if _, err := io.WriteString(connection, wire(c, host, path)); err != nil {
+		return Outcome{Refused: true, Why: err.Error()}, nil
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), &http.Request{Method: method(c)})
+	if err != nil {
+		// With TLS 1.3 a client learns of its certificate's refusal when it first reads (RFC 8446, 4.4.2.4).
+		if why, refused := refusal(err); refused {
+			return Outcome{Refused: true, Why: why}, nil
+		}
+		return Outcome{}, fmt.Errorf("read the answer: %w", err)
+	}
+	defer response.Body.Close()
+	return l.read(ctx, c, response)
+}
+
+// handshake makes the TLS connection; refused says why the gateway would not.
+func (l *Live) handshake(ctx context.Context, c *config.TestCase, connection net.Conn, sni string) (secured net.Conn, refused string, err error) {
+	certificate, err := l.Callers.Certificate(c.Spec.GetCaller())
+	if err != nil {
+		return nil, "", err
+	}
+	settings := &tls.Config{ServerName: sni, RootCAs: l.Roots, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+	settings.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if certificate == nil {
+			return new(tls.Certificate), nil
+		}
+		return certificate, nil // also if its issuer is not among those that the gateway names
+	}
+	client := tls.Client(connection, settings)
+	err = client.HandshakeContext(ctx)
+	if why, is := refusal(err); is {
+		return nil, why, nil
+	}
+	return client, "", err
+}
+
+// refusal tells whether an error means that the other side would not complete the handshake.
+func refusal(err error) (why string, refused bool) {
+	var alert tls.AlertError
+	var operation *net.OpError
+	switch {
+	case err == nil:
+		return "", false
+	case errors.As(err, &alert):
+		return alert.Error(), true
+	case errors.As(err, &operation) && strings.HasPrefix(operation.Op, "remote"):
+		return operation.Err.Error(), true
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isReset(err):
+		return "the connection was closed", true
+	}
+	return "", false
+}
+
+// wire is the request as it goes out, with nothing normalised.
+func wire(c *config.TestCase, host, path string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", method(c), path)
+	headers := c.Spec.GetRequest().GetHeaders()
+	if _, ok := headers["host"]; !ok {
+		fmt.Fprintf(&b, "host: %s\r\n", host)
+	}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		fmt.Fprintf(&b, "%s: %s\r\n", name, headers[name])
+	}
+	b.WriteString("connection: close\r\ncontent-length: 0\r\n\r\n")
+	return b.String()
+}
+
+const maxAnswer = 1 << 20
+
+// read makes an outcome of the answer.
+func (l *Live) read(ctx context.Context, c *config.TestCase, response *http.Response) (Outcome, error) {
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return Outcome{}, fmt.Errorf("read the answer: %w", err)
+	}
+	outcome := Outcome{Status: response.StatusCode}
+	if id := response.Header.Get("x-request-id"); id != "" {
+		if d, ok := l.Decision(ctx, c.Test.Gateway.Name, id); ok {
+			outcome.Reason, outcome.Why = d.Reason, d.Detail
+			if d.Allowed {
+				outcome.Upstream = d.Upstream
+			}
+		}
+	}
+	var received sampleapi.Received
+	if response.StatusCode == http.StatusOK && json.Unmarshal(body, &received) == nil && received.API != "" {
+		outcome.Received = &Received{Path: received.Path, Headers: received.Headers}
+	}
+	return outcome, nil
+}
+
+// hostOnly is a host without its port and trailing dot.
+func hostOnly(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}

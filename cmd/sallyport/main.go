@@ -1,0 +1,21 @@
+// Command sallyport is an Envoy external authorization service and the control plane of the Envoys that ask it.
+//
+// This package is the command line: one file for each verb. What the verbs have in common is below internal/.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set when the program is built.
+var version = "development"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the program at once, should it hang while ending.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}
