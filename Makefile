@@ -14,7 +14,7 @@ TEST_FUZZTIME ?= 3s
 BENCH    ?= .
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-TOOLS    := $(CURDIR)/.tools/bin
+TOOLS    := .tools/bin
 GOTEST   := go test -timeout 15m
 
 # The integration suite finds the binary here; an absolute path, for tests run in their own folders.
@@ -80,7 +80,7 @@ lint: $(TOOLS)/golangci-lint $(TOOLS)/buf ## Run golangci-lint and buf lint
 
 .PHONY: generate
 generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc ## Generate Go from .proto, and docs/reference
-	PATH='$(TOOLS)':"$$PATH" $(TOOLS)/buf generate
+	PATH='$(CURDIR)/$(TOOLS)':"$$PATH" $(TOOLS)/buf generate
 	$(MAKE) --no-print-directory build
 	bin/sallyport reference docs/reference
 
