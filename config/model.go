@@ -1,6 +1,9 @@
 package config
 
 import (
+	"net"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sallyport-project/sallyport/config/document"
@@ -158,6 +161,14 @@ func (l *Listener) Entry(name string) *Entry {
 		}
 	}
 	return nil
+}
+
+// HostPort is the listener's address and port.
+func (l *Listener) HostPort() string { return net.JoinHostPort(l.Address, strconv.Itoa(int(l.Port))) }
+
+// Serves tells whether some entry of the listener takes the hostname.
+func (l *Listener) Serves(hostname string) bool {
+	return slices.ContainsFunc(l.Entries, func(e *Entry) bool { return covered(hostname, e.Hostnames) })
 }
 
 // Entry is the TLS of some hostnames on a listener, and the rules that serve them. It is the unit of trust: what a
@@ -336,7 +347,7 @@ type Upstream struct {
 // UpstreamTLS is how an upstream is called over TLS.
 type UpstreamTLS struct {
 	Truststore *Truststore
-	// ServerName is sent as SNI and pinned as a DNS SAN.
+	// ServerName is sent as SNI and as Host, and pinned as a DNS SAN.
 	ServerName string
 	// ClientCertificate is nil where none is presented.
 	ClientCertificate *Certificate

@@ -49,9 +49,11 @@ type Config struct {
 type Server struct {
 	config Config
 	grpc   *grpc.Server
+	// stop ends the streams.
+	stop context.CancelFunc
 }
 
-// NewServer checks the configuration and makes a server.
+// NewServer checks the configuration and makes a server. When the context ends, so do the streams.
 func NewServer(ctx context.Context, config Config) (*Server, error) {
 	if config.Cache == nil || config.Logger == nil || config.ProxyAuthorities == nil || config.Certificate == nil || config.TrustDomain == "" {
 		return nil, errors.New("xds: the configuration is not complete")
@@ -63,7 +65,8 @@ func NewServer(ctx context.Context, config Config) (*Server, error) {
 		config.DrainTimeout = 2 * time.Second
 	}
 	interceptor := &node.Interceptor{TrustDomain: config.TrustDomain, Logger: config.Logger, Clock: config.Clock}
-	s := &Server{config: config, grpc: grpc.NewServer(
+	running, stop := context.WithCancel(ctx)
+	s := &Server{config: config, stop: stop, grpc: grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(serverTLS(config))),
 		grpc.StreamInterceptor(interceptor.Stream),
 		grpc.MaxRecvMsgSize(4<<20),
@@ -72,7 +75,7 @@ func NewServer(ctx context.Context, config Config) (*Server, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)}
 	discovery.RegisterAggregatedDiscoveryServiceServer(s.grpc, &aggregated{
-		delta: delta.NewServer(ctx, config.Cache, callbacks{config.Cache}, delta.WithLogger(protocolLogger(config.Logger))),
+		running: running, cache: config.Cache, logger: protocolLogger(config.Logger),
 	})
 	return s, nil
 }
@@ -97,11 +100,13 @@ func serverTLS(config Config) *tls.Config {
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	done := make(chan error, 1)
 	go func() { done <- s.grpc.Serve(listener) }()
+	defer s.stop()
 	select {
 	case err := <-done:
 		return fmt.Errorf("xds server: %w", err)
 	case <-ctx.Done():
 	}
+	s.stop()
 	stopped := make(chan struct{})
 	go func() { s.grpc.GracefulStop(); close(stopped) }()
 	timer := time.NewTimer(s.config.DrainTimeout)
@@ -119,12 +124,30 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 // registered.
 type aggregated struct {
 	discovery.UnimplementedAggregatedDiscoveryServiceServer
-	delta delta.Server
+	// running ends when the server is to stop.
+	running context.Context
+	cache   *cache.Cache
+	logger  log.Logger
 }
 
 // DeltaAggregatedResources serves one proxy's stream.
 func (a *aggregated) DeltaAggregatedResources(stream discovery.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	return a.delta.DeltaStreamHandler(stream, resource.AnyType)
+	id, ok := node.FromContext(stream.Context())
+	if !ok {
+		return status.Error(codes.Unauthenticated, "the stream has no identity")
+	}
+	// go-control-plane ends a stream with the context of its server and not with that of the stream, so each has a server
+	// of its own, which is a small struct.
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	defer context.AfterFunc(a.running, cancel)()
+	a.cache.Open(id)
+	defer a.cache.Close(id)
+	err := delta.NewServer(ctx, a.cache, nonces{a.cache}, delta.WithLogger(a.logger)).DeltaStreamHandler(stream, resource.AnyType)
+	if a.running.Err() != nil {
+		return status.Error(codes.Unavailable, "the control plane is going away")
+	}
+	return err
 }
 
 // StreamAggregatedResources refuses state of the world.
@@ -132,37 +155,30 @@ func (a *aggregated) StreamAggregatedResources(discovery.AggregatedDiscoveryServ
 	return status.Error(codes.Unimplemented, "only incremental ADS is served: set api_type to DELTA_GRPC")
 }
 
-// callbacks tell the cache what happens on the streams.
-type callbacks struct {
+// nonces tell the cache under which nonce a response goes out, which go-control-plane decides.
+type nonces struct {
 	cache *cache.Cache
 }
 
-var _ delta.Callbacks = callbacks{}
-
-// OnDeltaStreamOpen notes a stream under the identity that the interceptor proved.
-func (c callbacks) OnDeltaStreamOpen(ctx context.Context, _ int64, _ string) error {
-	id, ok := node.FromContext(ctx)
-	if !ok {
-		return status.Error(codes.Unauthenticated, "the stream has no identity")
-	}
-	c.cache.Open(id)
-	context.AfterFunc(ctx, func() { c.cache.Close(id) })
-	return nil
-}
-
-// OnDeltaStreamClosed does nothing: the node that it is given is not there before the first message. The stream's context
-// tells the same.
-func (c callbacks) OnDeltaStreamClosed(int64, *core.Node) {}
-
-// OnStreamDeltaRequest does nothing: CreateDeltaWatch sees every request.
-func (c callbacks) OnStreamDeltaRequest(int64, *discovery.DeltaDiscoveryRequest) error { return nil }
+var _ delta.Callbacks = nonces{}
 
 // OnStreamDeltaResponse notes the nonce.
-func (c callbacks) OnStreamDeltaResponse(_ int64, request *discovery.DeltaDiscoveryRequest, response *discovery.DeltaDiscoveryResponse) {
+func (n nonces) OnStreamDeltaResponse(_ int64, request *discovery.DeltaDiscoveryRequest, response *discovery.DeltaDiscoveryResponse) {
 	if id, err := node.FromProto(request.GetNode()); err == nil {
-		c.cache.Sent(id, response)
+		n.cache.Sent(id, response)
 	}
 }
+
+// The other callbacks have nothing to tell.
+
+// OnDeltaStreamOpen does nothing.
+func (nonces) OnDeltaStreamOpen(context.Context, int64, string) error { return nil }
+
+// OnDeltaStreamClosed does nothing.
+func (nonces) OnDeltaStreamClosed(int64, *core.Node) {}
+
+// OnStreamDeltaRequest does nothing: CreateDeltaWatch sees every request.
+func (nonces) OnStreamDeltaRequest(int64, *discovery.DeltaDiscoveryRequest) error { return nil }
 
 // protocolLogger sends go-control-plane's own log to ours.
 func protocolLogger(logger hclog.Logger) log.Logger {

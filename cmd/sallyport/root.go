@@ -153,5 +153,7 @@ func newLogger(cmd *cobra.Command, s streams) (hclog.Logger, error) {
 	if format != "text" && format != "json" {
 		return nil, usageError{fmt.Errorf("--log-format: expected text or json, found %q", format)}
 	}
-	return hclog.New(&hclog.LoggerOptions{Name: "sallyport", Level: level, JSONFormat: format == "json", Output: s.err}), nil
+	logger := hclog.New(&hclog.LoggerOptions{Name: "sallyport", Level: level, JSONFormat: format == "json", Output: s.err})
+	routeGRPCLog(logger)
+	return logger, nil
 }

@@ -3,7 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +11,8 @@ import (
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	upstream "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/sallyport-project/sallyport/xds/node"
 )
@@ -74,7 +76,7 @@ func (c *Cache) SetSnapshot(group string, snapshot *Snapshot) {
 	c.forget()
 	for _, s := range c.streams {
 		if s.proxy.group == group {
-			s.flush(snapshot, c.config.Clock())
+			s.flush(snapshot)
 		}
 	}
 }
@@ -84,11 +86,8 @@ func (c *Cache) SetSnapshot(group string, snapshot *Snapshot) {
 func (c *Cache) InUse(label string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.proxies {
-		if c.expired(p) {
-			continue
-		}
-		for version := range p.running() {
+	for p := range c.counted {
+		for version := range p.running {
 			if slices.Contains(c.labels[version], label) {
 				return true
 			}
@@ -97,11 +96,26 @@ func (c *Cache) InUse(label string) bool {
 	return false
 }
 
+// counted are the proxies that may be running something: those on a stream, and those that went away within the grace.
+// For a while a proxy can have two streams, when the loss of the first has not been noticed; both count.
+func (c *Cache) counted(yield func(*proxy) bool) {
+	for _, s := range c.streams {
+		if !yield(s.proxy) {
+			return
+		}
+	}
+	for _, p := range c.proxies {
+		if !p.connected && !c.expired(p) && !yield(p) {
+			return
+		}
+	}
+}
+
 // CreateDeltaWatch takes a proxy's request: its answer to what it was sent, and what it wants. It answers on the channel,
 // now or when there is something to send; at most once for each request.
 func (c *Cache) CreateDeltaWatch(request *discovery.DeltaDiscoveryRequest, subscription upstream.Subscription, responses chan upstream.DeltaResponse) (func(), error) {
 	if shortNames[request.GetTypeUrl()] == "" {
-		return nil, fmt.Errorf("resources of the type %q are not served", request.GetTypeUrl())
+		return nil, status.Errorf(codes.InvalidArgument, "resources of the type %q are not served", request.GetTypeUrl())
 	}
 	claim, err := node.FromProto(request.GetNode())
 	if err != nil {
@@ -117,7 +131,7 @@ func (c *Cache) CreateDeltaWatch(request *discovery.DeltaDiscoveryRequest, subsc
 	w := &watch{request: request, responses: responses}
 	s.receive(request, subscription, w, c.config.Clock())
 	if snapshot := c.snapshots[s.proxy.group]; snapshot != nil {
-		s.flush(snapshot, c.config.Clock())
+		s.flush(snapshot)
 	}
 	return func() { c.cancel(s, w) }, nil
 }
@@ -136,12 +150,11 @@ func (c *Cache) Open(id node.Identity) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := &proxy{identity: id.String(), group: id.Group, connected: true, since: c.config.Clock()}
-	s := &stream{proxy: p, logger: c.config.Logger.With("proxy", p.identity), types: map[string]*typeState{}}
+	s := &stream{proxy: p, logger: c.config.Logger.With("proxy", p.identity), types: map[string]*typeState{}, warming: map[string]bool{}}
 	p.types = s.types
 	c.streams[id.Stream] = s
 	if before := c.proxies[p.identity]; before != nil {
-		// Until it says what it has, it may be running what it had.
-		p.before = before.running()
+		p.before = before.versions()
 	}
 	c.proxies[p.identity] = p
 	s.logger.Info("proxy connected", "group", p.group)
@@ -179,13 +192,10 @@ func (c *Cache) Sent(claim node.Identity, response *discovery.DeltaDiscoveryResp
 
 // forget drops proxies past their grace, and labels of versions that nobody can be running.
 func (c *Cache) forget() {
+	maps.DeleteFunc(c.proxies, func(_ string, p *proxy) bool { return c.expired(p) })
 	needed := map[string]bool{}
-	for identity, p := range c.proxies {
-		if c.expired(p) {
-			delete(c.proxies, identity)
-			continue
-		}
-		for version := range p.running() {
+	for p := range c.counted {
+		for version := range p.running {
 			needed[version] = true
 		}
 	}
@@ -196,11 +206,7 @@ func (c *Cache) forget() {
 			}
 		}
 	}
-	for version := range c.labels {
-		if !needed[version] {
-			delete(c.labels, version)
-		}
-	}
+	maps.DeleteFunc(c.labels, func(version string, _ []string) bool { return !needed[version] })
 }
 
 func (c *Cache) expired(p *proxy) bool {

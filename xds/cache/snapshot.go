@@ -11,15 +11,6 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// order is the order in which types go out when several have changed: what is referred to goes before what refers to it
-// (make before break). Removals go the other way; see stream.removable.
-//
-//	clusters   before endpoints (a proxy asks for endpoints once it has the cluster)
-//	endpoints  before routes    (a route to a cluster without endpoints answers 503)
-//	secrets    before listeners (a listener waits for them)
-//	listeners  before routes    (a proxy asks for routes once it has the listener)
-var order = []string{resource.ClusterType, resource.EndpointType, resource.SecretType, resource.ListenerType, resource.RouteType}
-
 // shortNames are the types as people call them.
 var shortNames = map[string]string{
 	resource.ClusterType: "cluster", resource.EndpointType: "endpoint", resource.SecretType: "secret",

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 )
 
 // proxy is what is known of one proxy, over its latest stream.
@@ -13,27 +15,46 @@ type proxy struct {
 	connected                  bool
 	since                      time.Time
 	types                      map[string]*typeState
-	// before holds versions that an earlier stream left it with, until this one says what it has.
-	before map[string]bool
+	// before holds, by type, versions that an earlier stream left it with: until it says what it has, it may be running them.
+	before map[string][]string
 }
 
-// running are the versions of all resources that the proxy may be running now.
-func (p *proxy) running() map[string]bool {
+// versions are those of all resources that the proxy may be running now, by type.
+func (p *proxy) versions() map[string][]string {
 	versions := maps.Clone(p.before)
 	if versions == nil {
-		versions = map[string]bool{}
+		versions = map[string][]string{}
 	}
-	for _, t := range p.types {
-		for _, version := range t.accepted {
-			versions[version] = true
-		}
-		for _, d := range t.inFlight {
-			for _, version := range d.versions {
-				versions[version] = true
+	for typeURL, t := range p.types {
+		versions[typeURL] = slices.Collect(t.running)
+	}
+	return versions
+}
+
+// running yields the versions of all resources that the proxy may be running now.
+func (p *proxy) running(yield func(version string) bool) {
+	for _, versions := range p.versions() {
+		for _, version := range versions {
+			if !yield(version) {
+				return
 			}
 		}
 	}
-	return versions
+}
+
+// running yields the versions that the proxy has, or may have, of the type.
+func (t *typeState) running(yield func(version string) bool) {
+	possible := []map[string]string{t.accepted, t.doubtful}
+	for _, d := range t.inFlight {
+		possible = append(possible, d.versions)
+	}
+	for _, named := range possible {
+		for _, version := range named {
+			if !yield(version) {
+				return
+			}
+		}
+	}
 }
 
 // Proxy is the state of one proxy as the control plane sees it.
@@ -89,30 +110,44 @@ func (c *Cache) Proxies() []Proxy {
 }
 
 // Settled tells whether every connected proxy of a group has answered for its whole snapshot, and at least one is
-// connected. It says nothing of what was refused.
+// connected. A resource that was refused has been answered for, and what only that would have asked for is not waited for.
 func (c *Cache) Settled(group string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	snapshot, any := c.snapshots[group], false
+	snapshot, connected := c.snapshots[group], false
+	if snapshot == nil {
+		return false
+	}
 	for _, s := range c.streams {
 		if s.proxy.group != group {
 			continue
 		}
-		any = true
-		for typeURL, named := range snapshot.typesOrNone() {
-			if len(named) > 0 && !s.settled(typeURL, snapshot) {
-				return false
-			}
+		connected = true
+		if !s.complete(snapshot) {
+			return false
 		}
 	}
-	return any && snapshot != nil
+	return connected
 }
 
-func (s *Snapshot) typesOrNone() map[string]map[string]*sealed {
-	if s == nil {
-		return nil
+// complete tells whether the proxy has answered for everything that it asks for, or is about to ask for.
+func (s *stream) complete(snapshot *Snapshot) bool {
+	refused := false
+	for _, typeURL := range order {
+		t, have := s.types[typeURL], snapshot.types[typeURL]
+		switch {
+		case t == nil && len(have) > 0 && !refused:
+			return false
+		case t == nil:
+			continue
+		case !s.settled(typeURL, snapshot), t.wildcard && len(t.gone(have)) > 0:
+			return false
+		case typeURL == resource.RouteType && !refused && len(t.subscribed(have)) < len(have):
+			return false // it has just taken a listener
+		}
+		refused = refused || len(t.refused) > 0
 	}
-	return s.types
+	return s.types[resource.ClusterType] == nil || !s.awaitsEndpoints(snapshot)
 }
 
 func (t *typeState) state(kind string) TypeState {

@@ -16,6 +16,8 @@ type stream struct {
 	proxy  *proxy
 	logger hclog.Logger
 	types  map[string]*typeState
+	// warming are clusters that were sent before the proxy asked for any endpoints.
+	warming map[string]bool
 }
 
 // typeState is what a stream has of one type of resource.
@@ -25,6 +27,8 @@ type typeState struct {
 	names    map[string]struct{}
 	// accepted holds name and version of what the proxy has, by its own word.
 	accepted map[string]string
+	// doubtful holds name and version of what stood in a refused response with others: the proxy may have applied it.
+	doubtful map[string]string
 	// inFlight are the responses that it has not answered yet, oldest first.
 	inFlight []*delivery
 	// retry are names from refused responses, to be sent again one by one.
@@ -63,24 +67,35 @@ func (s *stream) receive(request *discovery.DeltaDiscoveryRequest, subscription 
 	t := s.types[request.GetTypeUrl()]
 	first := t == nil
 	if first {
-		t = &typeState{accepted: map[string]string{}, wanted: map[string]bool{}, refused: map[string]refusal{}}
-		maps.Copy(t.accepted, request.GetInitialResourceVersions())
-		t.greeted = len(t.accepted) > 0
-		s.types[request.GetTypeUrl()] = t
-		s.proxy.before = nil
+		t = s.begin(request)
 	}
-	s.answered(t, request, now)
 	// The subscription's maps are the server's own and change under it; ours are copies.
 	t.wildcard, t.names = subscription.IsWildcard(), maps.Clone(subscription.SubscribedResources())
+	s.answered(t, request, now)
 	for _, name := range request.GetResourceNamesSubscribe() {
-		t.wanted[name] = !first
+		if !first { // with its first request the proxy says which versions it has
+			t.wanted[name] = true
+		}
 	}
 	for _, name := range request.GetResourceNamesUnsubscribe() {
-		delete(t.accepted, name)
-		delete(t.refused, name)
-		delete(t.wanted, name)
+		t.drop(name)
 	}
 	t.watch = w
+}
+
+// begin makes the state of a type from the stream's first request for it.
+func (s *stream) begin(request *discovery.DeltaDiscoveryRequest) *typeState {
+	t := &typeState{
+		accepted: map[string]string{}, doubtful: map[string]string{}, wanted: map[string]bool{}, refused: map[string]refusal{},
+	}
+	maps.Copy(t.accepted, request.GetInitialResourceVersions())
+	t.greeted = len(t.accepted) > 0
+	if request.GetTypeUrl() == resource.EndpointType {
+		maps.Copy(t.wanted, s.warming)
+	}
+	s.types[request.GetTypeUrl()] = t
+	delete(s.proxy.before, request.GetTypeUrl())
+	return t
 }
 
 // answered takes in an ACK or a NACK.
@@ -91,39 +106,58 @@ func (s *stream) answered(t *typeState, request *discovery.DeltaDiscoveryRequest
 	}
 	d := t.inFlight[at]
 	t.inFlight = slices.Delete(t.inFlight, at, at+1)
-	refused := request.GetErrorDetail()
 	kind := shortNames[request.GetTypeUrl()]
-	if refused == nil {
-		for name, version := range d.versions {
-			t.accepted[name] = version
-			delete(t.refused, name)
-		}
-		for _, name := range d.removed {
-			delete(t.accepted, name)
-			delete(t.refused, name)
-		}
-		s.logger.Debug("accepted", "type", kind, "resources", len(d.versions), "removed", len(d.removed))
+	if refused := request.GetErrorDetail(); refused != nil {
+		t.refuse(d, refusal{message: refused.GetMessage(), time: now}, s.logger.With("type", kind))
 		return
-	}
-	if names := slices.Sorted(maps.Keys(d.versions)); len(names) > 1 {
-		s.logger.Warn("refused; what was in the response is sent again one by one", "type", kind, "resources", names, "error", refused.GetMessage())
-		t.retry = append(t.retry, names...)
-		return
-	}
-	if len(d.versions) == 0 { // a removal that was refused is not tried for ever
-		for _, name := range d.removed {
-			delete(t.accepted, name)
-		}
-		s.logger.Error("refused a removal", "type", kind, "names", d.removed, "error", refused.GetMessage())
 	}
 	for name, version := range d.versions {
-		t.refused[name] = refusal{version: version, message: refused.GetMessage(), time: now}
-		s.logger.Error("refused", "type", kind, "name", name, "version", version, "error", refused.GetMessage())
+		if t.subscribes(name) { // it may have lost interest since
+			t.drop(name)
+			t.accepted[name] = version
+		}
+	}
+	for _, name := range d.removed {
+		t.drop(name)
+	}
+	s.logger.Debug("accepted", "type", kind, "resources", len(d.versions), "removed", len(d.removed))
+}
+
+// refuse takes in a NACK. Of several resources nobody knows which one was bad, so each is sent again alone. What a proxy
+// does with the good ones depends on the type: of clusters and listeners it has applied them, of the others it has not.
+func (t *typeState) refuse(d *delivery, why refusal, logger hclog.Logger) {
+	names := slices.Sorted(maps.Keys(d.versions))
+	switch {
+	case len(names) > 1:
+		logger.Warn("refused; what was in the response is sent again one by one", "resources", names, "error", why.message)
+		t.retry = append(t.retry, names...)
+		maps.Copy(t.doubtful, d.versions)
+	case len(names) == 1:
+		name := names[0]
+		why.version = d.versions[name]
+		if t.doubtful[name] == why.version {
+			delete(t.doubtful, name)
+		}
+		t.refused[name] = why
+		logger.Error("refused", "name", name, "version", why.version, "error", why.message)
+	default: // a removal that was refused is not tried for ever
+		for _, name := range d.removed {
+			t.drop(name)
+		}
+		logger.Error("refused a removal", "names", d.removed, "error", why.message)
 	}
 }
 
+// drop forgets all that is known of a name.
+func (t *typeState) drop(name string) {
+	delete(t.accepted, name)
+	delete(t.doubtful, name)
+	delete(t.refused, name)
+	delete(t.wanted, name)
+}
+
 // flush answers the open watches for which there is something to send.
-func (s *stream) flush(snapshot *Snapshot, now time.Time) {
+func (s *stream) flush(snapshot *Snapshot) {
 	for _, typeURL := range order {
 		t := s.types[typeURL]
 		if t == nil || t.watch == nil {
@@ -135,9 +169,13 @@ func (s *stream) flush(snapshot *Snapshot, now time.Time) {
 		}
 		t.greeted = true
 		t.inFlight = append(t.inFlight, d)
+		if typeURL == resource.ClusterType {
+			s.wantEndpoints(d)
+		}
 		w := t.watch
 		t.watch = nil
-		// The server makes room for one response a type before it opens a watch, so this never blocks.
+		// The server empties the channel before it takes a request, and a watch is answered once: so at most two responses
+		// of each type are in it, for which it has room. This never blocks.
 		w.responses <- &upstream.DeltaPassthroughResponse{
 			DeltaRequest: w.request, DeltaDiscoveryResponse: d.response,
 			NextVersionMap: map[string]string{}, // the server's own bookkeeping, which nothing reads
@@ -145,15 +183,30 @@ func (s *stream) flush(snapshot *Snapshot, now time.Time) {
 	}
 }
 
+// wantEndpoints has the endpoints of changed clusters sent again. Envoy warms the new cluster up with a subscription of its
+// own, for which it asks nothing, because the old cluster's has the same name. Until they come it neither uses the change
+// nor acknowledges it, or until initial_fetch_timeout: 15 s.
+func (s *stream) wantEndpoints(clusters *delivery) {
+	endpoints := s.types[resource.EndpointType]
+	for name := range clusters.versions {
+		switch {
+		case endpoints == nil:
+			s.warming[name] = true
+		case endpoints.subscribes(name):
+			endpoints.wanted[name] = true
+		}
+	}
+}
+
 // next is what to send of a type now, or nil.
 func (s *stream) next(typeURL string, t *typeState, snapshot *Snapshot) *delivery {
 	have := snapshot.types[typeURL]
-	maps.DeleteFunc(t.refused, func(name string, _ refusal) bool { return have[name] == nil })
-	if len(t.retry) > 0 {
-		return t.nextRetry(typeURL, have)
-	}
+	t.forgive(have)
 	if s.held(typeURL, snapshot) {
 		return nil
+	}
+	if alone := t.nextRetry(have); alone != nil || len(t.retry) > 0 {
+		return alone.seal(typeURL, have)
 	}
 	d := &delivery{versions: map[string]string{}}
 	for name := range t.subscribed(have) {
@@ -171,20 +224,33 @@ func (s *stream) next(typeURL string, t *typeState, snapshot *Snapshot) *deliver
 	return d.seal(typeURL, have)
 }
 
+// forgive forgets refusals that are of no matter any more: of what is gone, or has gone back to what the proxy has.
+func (t *typeState) forgive(have map[string]*sealed) {
+	maps.DeleteFunc(t.refused, func(name string, r refusal) bool {
+		now := have[name]
+		return now == nil || now.version() != r.version && now.version() == t.accepted[name]
+	})
+}
+
 // nextRetry is the next resource of a refused response, alone, once the one before it has been answered.
-func (t *typeState) nextRetry(typeURL string, have map[string]*sealed) *delivery {
+func (t *typeState) nextRetry(have map[string]*sealed) *delivery {
 	if len(t.inFlight) > 0 {
 		return nil
 	}
 	for len(t.retry) > 0 {
 		name := t.retry[0]
 		t.retry = t.retry[1:]
-		if r := have[name]; r != nil && t.lacks(name, r.version()) {
-			d := &delivery{versions: map[string]string{name: r.version()}}
-			return d.seal(typeURL, have)
+		if r := have[name]; r != nil && t.subscribes(name) && t.lacks(name, r.version()) {
+			delete(t.wanted, name)
+			return &delivery{versions: map[string]string{name: r.version()}}
 		}
 	}
 	return nil
+}
+
+func (t *typeState) subscribes(name string) bool {
+	_, named := t.names[name]
+	return named || t.wildcard
 }
 
 // subscribed are the names that the proxy wants and the snapshot has. A name that the snapshot lacks is not answered: for
@@ -204,8 +270,8 @@ func (t *typeState) subscribed(have map[string]*sealed) map[string]struct{} {
 	return names
 }
 
-// lacks tells whether the proxy is to be sent this version: it does not have it, it is not on its way, and the proxy has
-// not refused it.
+// lacks tells whether the proxy is to be sent this version: it asks for it, or is not known to have it, and it is neither
+// on its way nor refused.
 func (t *typeState) lacks(name, version string) bool {
 	if t.wanted[name] {
 		return true
@@ -214,6 +280,9 @@ func (t *typeState) lacks(name, version string) bool {
 		return false
 	}
 	known := t.accepted[name]
+	if t.doubtful[name] != "" {
+		known = ""
+	}
 	for _, d := range t.inFlight {
 		if sent, ok := d.versions[name]; ok {
 			known = sent
@@ -222,77 +291,23 @@ func (t *typeState) lacks(name, version string) bool {
 	return known != version
 }
 
-// gone are names that the proxy has and the snapshot lacks.
+// gone are names that the proxy has, or may have, and the snapshot lacks.
 func (t *typeState) gone(have map[string]*sealed) []string {
-	var names []string
-	for name := range t.accepted {
-		removing := slices.ContainsFunc(t.inFlight, func(d *delivery) bool { return slices.Contains(d.removed, name) })
-		if have[name] == nil && !removing {
-			names = append(names, name)
-		}
+	names := map[string]string{}
+	maps.Copy(names, t.accepted)
+	maps.Copy(names, t.doubtful)
+	for _, d := range t.inFlight {
+		maps.DeleteFunc(names, func(name, _ string) bool { return slices.Contains(d.removed, name) })
 	}
-	slices.Sort(names)
-	return names
+	maps.DeleteFunc(names, func(name, _ string) bool { return have[name] != nil })
+	return slices.Sorted(maps.Keys(names))
 }
 
-// held tells whether a type waits: listeners and routes go out once the proxy has the clusters and endpoints that they
-// lead to, so that no request meets a cluster that is not ready.
-func (s *stream) held(typeURL string, snapshot *Snapshot) bool {
-	if typeURL != resource.ListenerType && typeURL != resource.RouteType {
-		return false
-	}
-	clusters, endpoints := s.types[resource.ClusterType], s.types[resource.EndpointType]
-	if clusters == nil || !s.settled(resource.ClusterType, snapshot) {
-		return clusters != nil // a proxy that asks for no clusters waits for none
-	}
-	if endpoints == nil {
-		// Without a refused cluster the proxy is about to ask for endpoints.
-		return len(snapshot.types[resource.EndpointType]) > 0 && len(clusters.refused) == 0
-	}
-	if len(clusters.refused) == 0 {
-		for name := range snapshot.types[resource.EndpointType] {
-			if _, asked := endpoints.names[name]; !asked {
-				return true
-			}
-		}
-	}
-	return !s.settled(resource.EndpointType, snapshot)
-}
-
-// settled tells whether the proxy has answered for everything of the type that it is to have.
-func (s *stream) settled(typeURL string, snapshot *Snapshot) bool {
-	t := s.types[typeURL]
-	if t == nil {
-		return false
-	}
-	if len(t.inFlight) > 0 || len(t.retry) > 0 {
-		return false
-	}
-	have := snapshot.types[typeURL]
-	for name := range t.subscribed(have) {
-		if version := have[name].version(); t.accepted[name] != version && t.refused[name].version != version {
-			return false
-		}
-	}
-	return true
-}
-
-// removable tells whether removals of a type may go out: clusters stay until the proxy has answered for the listeners and
-// routes that no longer lead to them. Endpoints, routes and secrets are never removed: they go with what refers to them.
-func (s *stream) removable(typeURL string, snapshot *Snapshot) bool {
-	if typeURL != resource.ClusterType {
-		return true
-	}
-	for _, referring := range []string{resource.ListenerType, resource.RouteType} {
-		if s.types[referring] != nil && !s.settled(referring, snapshot) {
-			return false
-		}
-	}
-	return true
-}
-
-// seal builds the response.
+// seal builds the response; nil stays nil.
 func (d *delivery) seal(typeURL string, have map[string]*sealed) *delivery {
+	if d == nil {
+		return nil
+	}
 	d.response = &discovery.DeltaDiscoveryResponse{TypeUrl: typeURL, RemovedResources: d.removed}
 	for _, name := range slices.Sorted(maps.Keys(d.versions)) {
 		d.response.Resources = append(d.response.Resources, have[name].wire)

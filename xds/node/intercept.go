@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -48,22 +47,24 @@ func (i *Interceptor) Stream(server any, stream grpc.ServerStream, _ *grpc.Strea
 		return status.Error(codes.PermissionDenied, "the certificate is not that of a proxy of this trust domain")
 	}
 	id := Identity{Identity: proven, Stream: strconv.FormatUint(i.streams.Add(1), 10)}
-	ctx, cancel := context.WithCancel(context.WithValue(stream.Context(), contextKey{}, id))
-	defer cancel()
-	wrapped := &identified{ServerStream: stream, ctx: ctx, identity: id, logger: i.Logger}
-
-	expiry := time.NewTimer(certificate.NotAfter.Sub(i.Clock()))
+	ctx, end := context.WithCancelCause(context.WithValue(stream.Context(), contextKey{}, id))
+	defer end(nil)
+	expiry := time.AfterFunc(certificate.NotAfter.Sub(i.Clock()), func() { end(errExpired) })
 	defer expiry.Stop()
-	done := make(chan error, 1)
-	go func() { done <- handler(server, wrapped) }()
-	select {
-	case err := <-done:
-		return err
-	case <-expiry.C:
-		// The return ends the stream, and with it the handler.
-		i.Logger.Warn("stream ended: the proxy's certificate has expired", "proxy", id.String())
-		return status.Error(codes.Unauthenticated, "the certificate that this stream was opened with has expired")
+	err = handler(server, &identified{ServerStream: stream, ctx: ctx, end: end, identity: id, logger: i.Logger})
+	// A handler that sees its context end does not know why.
+	if cause := context.Cause(ctx); isStatus(cause) {
+		i.Logger.Warn("stream ended", "proxy", id.String(), "reason", status.Convert(cause).Message())
+		return cause
 	}
+	return err
+}
+
+var errExpired = status.Error(codes.Unauthenticated, "the certificate that this stream was opened with has expired")
+
+func isStatus(err error) bool {
+	_, is := status.FromError(err)
+	return err != nil && is
 }
 
 // verifiedCertificate is the leaf that the TLS handshake verified against the proxies' CA.
@@ -83,43 +84,35 @@ func verifiedCertificate(ctx context.Context) (*x509.Certificate, error) {
 type identified struct {
 	grpc.ServerStream
 	ctx      context.Context
+	end      context.CancelCauseFunc
 	identity Identity
 	logger   hclog.Logger
 }
 
 func (s *identified) Context() context.Context { return s.ctx }
 
-// RecvMsg receives a message and replaces its node.
+// RecvMsg receives a message and replaces its node. It keeps of what the proxy claims only the user agent.
 func (s *identified) RecvMsg(message any) error {
 	if err := s.ServerStream.RecvMsg(message); err != nil {
 		return err
 	}
-	switch request := message.(type) {
-	case *discovery.DeltaDiscoveryRequest:
-		if err := s.replace(request.GetNode()); err != nil {
-			return err
-		}
-		request.Node = s.identity.Proto()
-	case *discovery.DiscoveryRequest:
-		if err := s.replace(request.GetNode()); err != nil {
-			return err
-		}
-		request.Node = s.identity.Proto()
+	request, ok := message.(*discovery.DeltaDiscoveryRequest)
+	if !ok { // nothing else is served; should it be some day, it must not go by unjudged
+		return s.refuse(status.Error(codes.Unimplemented, "only incremental ADS is served"))
 	}
-	return nil
-}
-
-// replace checks what the proxy claims, and keeps of it only the user agent.
-func (s *identified) replace(claim *core.Node) error {
-	if claim == nil {
-		return nil
-	}
+	claim := request.GetNode()
 	if err := s.identity.checkClaim(claim); err != nil {
-		s.logger.Warn("stream refused", "proxy", s.identity.String(), "error", err)
-		return status.Error(codes.PermissionDenied, err.Error())
+		return s.refuse(status.Error(codes.PermissionDenied, err.Error()))
 	}
 	if agent := userAgent(claim); agent != "" {
 		s.identity.UserAgent = agent
 	}
+	request.Node = s.identity.Proto()
 	return nil
+}
+
+// refuse ends the stream: an error of RecvMsg alone would look to the handler like the proxy's own leaving.
+func (s *identified) refuse(err error) error {
+	s.end(err)
+	return err
 }

@@ -391,7 +391,7 @@ type UpstreamTLS struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the Truststore that vouches for the upstream's certificate.
 	Truststore string `protobuf:"bytes,1,opt,name=truststore,proto3" json:"truststore,omitempty"`
-	// The name that is sent as SNI and that the certificate must carry as a DNS name.
+	// The name that is sent as SNI and as Host, and that the certificate must carry as a DNS name.
 	ServerName string `protobuf:"bytes,2,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
 	// Name of the Certificate that we present. Default: none.
 	ClientCertificate string `protobuf:"bytes,3,opt,name=client_certificate,json=clientCertificate,proto3" json:"client_certificate,omitempty"`

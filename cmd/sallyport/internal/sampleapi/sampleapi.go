@@ -35,12 +35,13 @@ type Received struct {
 type Server struct {
 	name      string
 	listener  net.Listener
-	tlsConfig *tls.Config
+	tlsConfig func() *tls.Config
 	requests  atomic.Int64
 }
 
-// New makes a sample API that will answer on the listener, over TLS unless the configuration is nil.
-func New(name string, listener net.Listener, tlsConfig *tls.Config) *Server {
+// New makes a sample API that will answer on the listener. TLS is asked for once it runs: it answers in plaintext where
+// that returns nil.
+func New(name string, listener net.Listener, tlsConfig func() *tls.Config) *Server {
 	return &Server{name: name, listener: listener, tlsConfig: tlsConfig}
 }
 
@@ -54,17 +55,13 @@ func (s *Server) Run(ctx context.Context) error {
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{
-		Handler: s, ReadHeaderTimeout: 5 * time.Second, TLSConfig: s.tlsConfig, Protocols: &protocols,
+		Handler: s, ReadHeaderTimeout: 5 * time.Second, Protocols: &protocols,
 		// What goes wrong in a handshake is the caller's to report.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	done := make(chan error, 1)
 	go func() {
-		if s.tlsConfig != nil {
-			done <- server.ServeTLS(s.listener, "", "")
-			return
-		}
-		done <- server.Serve(s.listener)
+		done <- server.Serve(&securing{Listener: s.listener, tls: s.tlsConfig})
 	}()
 	select {
 	case err := <-done:
@@ -78,6 +75,24 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// securing asks for each connection whether it is to be TLS.
+type securing struct {
+	net.Listener
+	tls func() *tls.Config
+}
+
+// Accept waits for a connection.
+func (l *securing) Accept() (net.Conn, error) {
+	connection, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if settings := l.tls(); settings != nil {
+		return tls.Server(connection, settings), nil
+	}
+	return connection, nil
 }
 
 const maxBody = 1 << 20

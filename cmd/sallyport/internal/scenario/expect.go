@@ -33,6 +33,16 @@ type Received struct {
 	Headers map[string]string
 }
 
+// Cases are all cases of a model's Tests, in the order of the files.
+func Cases(model *config.Model) []*config.TestCase {
+	var cases []*config.TestCase
+	for _, test := range model.Tests() {
+		cases = append(cases, test.Cases...)
+	}
+	slices.SortStableFunc(cases, func(a, b *config.TestCase) int { return a.Origin.Compare(b.Origin) })
+	return cases
+}
+
 // Result is a case and what came of it.
 type Result struct {
 	Case    *config.TestCase

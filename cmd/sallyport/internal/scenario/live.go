@@ -26,11 +26,9 @@ type Decision struct {
 	Allowed                           bool
 }
 
-// Live sends cases through real proxies.
+// Live sends cases through real proxies, which listen where the model says.
 type Live struct {
 	Callers *Callers
-	// Address is where the listener of a gateway that serves a host really listens; "" where none does.
-	Address func(gateway *config.Gateway, host string, plaintext bool) string
 	// Roots verify the gateways' certificates.
 	Roots *x509.CertPool
 	// Decision waits for the decision on the request with this id at the gateway, until the context ends.
@@ -68,11 +66,11 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 		sni = request.GetSni()
 	}
 	plaintext := strings.HasPrefix(request.GetUrl(), "http://")
-	address := l.Address(c.Test.Gateway, sni, plaintext)
-	if address == "" {
+	listener := listenerFor(c.Test.Gateway, sni, plaintext)
+	if listener == nil {
 		return Outcome{}, fmt.Errorf("the Gateway %q has no listener for it", c.Test.Gateway.Name)
 	}
-	connection, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	connection, err := new(net.Dialer).DialContext(ctx, "tcp", listener.HostPort())
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -178,12 +176,4 @@ func (l *Live) read(ctx context.Context, c *config.TestCase, response *http.Resp
 		outcome.Received = &Received{Path: received.Path, Headers: received.Headers}
 	}
 	return outcome, nil
-}
-
-// hostOnly is a host without its port and trailing dot.
-func hostOnly(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	return strings.ToLower(strings.TrimSuffix(host, "."))
 }

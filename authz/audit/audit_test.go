@@ -1,0 +1,128 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/identity"
+	"github.com/sallyport-project/sallyport/authz/internal/fixture"
+	"github.com/sallyport-project/sallyport/authz/policy"
+	"github.com/sallyport-project/sallyport/authz/reason"
+	"github.com/sallyport-project/sallyport/authz/request"
+	"github.com/sallyport-project/sallyport/config"
+)
+
+func denial() audit.Record {
+	d := policy.Deny(&request.Request{
+		Context: request.Context{Gateway: "edge", Policy: "partners"}, ID: "id-1", Method: "GET", Path: "/v1/persons/1/alerts", Query: "secret=1",
+	}, policy.StepDefault, reason.PermissionMissing, `no role of "nsp" permits it`)
+	d.Consumer, d.Certificate = "nsp", &identity.Certificate{Subject: "CN=nsp", SHA256: "ab"}
+	d.Steps[0].Origin = config.Origin{File: "policies.yaml", Line: 3, Column: 1}
+	return audit.NewRecord(d, audit.Circumstances{Time: fixture.Noon, Duration: 3 * time.Microsecond, Status: 404, Asker: "edge"})
+}
+
+func TestARecordHoldsTheDecisionAndNoQuery(t *testing.T) {
+	encoded, err := json.Marshal(denial())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(encoded, &got); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]any{
+		"request_id": "id-1", "allowed": false, "status": 404., "reason": "permission_missing", "consumer": "nsp",
+		"gateway": "edge", "certificate_sha256": "ab", "path": "/v1/persons/1/alerts", "duration_ns": 3000., "asker": "edge",
+	} {
+		if got[key] != want {
+			t.Errorf("%s is %v, want %v", key, got[key], want)
+		}
+	}
+	if strings.Contains(string(encoded), "secret") {
+		t.Error("the query is in the record")
+	}
+	if step := denial().Steps[0]; step.Origin != "policies.yaml:3:1" || step.Outcome != policy.Denies {
+		t.Errorf("step %+v", step)
+	}
+}
+
+func TestALineIsOneLineWhateverTheCallerWrote(t *testing.T) {
+	record := denial()
+	if got, want := record.Line(), `404 GET /v1/persons/1/alerts  nsp  permission_missing: no role of "nsp" permits it`; got != want {
+		t.Errorf("line %q, want %q", got, want)
+	}
+	record.Path = "/a\nb\x1b[31m\u202e"
+	if line := record.Line(); strings.ContainsAny(line, "\n\x1b\u202e") {
+		t.Errorf("line %q", line)
+	}
+}
+
+func TestTheLogHasTheCallersTextInFieldsAlone(t *testing.T) {
+	var out bytes.Buffer
+	log := audit.Log{Logger: hclog.New(&hclog.LoggerOptions{Output: &out, JSONFormat: true})}
+	record := denial()
+	record.Path = "/forged\n{\"allowed\":true}"
+	log.Record(record)
+	var entry map[string]any
+	if err := json.Unmarshal(out.Bytes(), &entry); err != nil {
+		t.Fatalf("%q: %v", out.String(), err)
+	}
+	if entry["@message"] != "decision" || entry["path"] != record.Path || entry["@level"] != "info" {
+		t.Errorf("entry %v", entry)
+	}
+	out.Reset()
+	record.Reason = reason.Internal
+	log.Record(record)
+	if !strings.Contains(out.String(), `"@level":"warn"`) {
+		t.Errorf("our own fault is logged as %s", out.String())
+	}
+}
+
+func TestTheRingKeepsTheLastRecordsOfARequest(t *testing.T) {
+	ring := audit.NewRing(3)
+	for i := range 5 {
+		ring.Record(audit.Record{RequestID: "id-" + strconv.Itoa(i%2), Status: i})
+	}
+	found := ring.Find("id-0")
+	if len(found) != 2 || found[0].Status != 2 || found[1].Status != 4 {
+		t.Errorf("found %+v", found)
+	}
+}
+
+func TestAwaitSeesARecordThatComesLater(t *testing.T) {
+	ring := audit.NewRing(3)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	found := make(chan bool)
+	go func() {
+		_, ok := ring.Await(ctx, func(r audit.Record) bool { return r.RequestID == "later" })
+		found <- ok
+	}()
+	ring.Record(audit.Record{RequestID: "other"})
+	ring.Record(audit.Record{RequestID: "later"})
+	if !<-found {
+		t.Error("the record was not seen")
+	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	if _, ok := ring.Await(ended, func(audit.Record) bool { return false }); ok {
+		t.Error("a record was found that is not there")
+	}
+}
+
+func TestSinksHandRecordsOnInOrder(t *testing.T) {
+	var order []int
+	sink := func(i int) audit.Sink { return audit.SinkFunc(func(audit.Record) { order = append(order, i) }) }
+	audit.Sinks{sink(1), sink(2)}.Record(audit.Record{})
+	if len(order) != 2 || order[0] != 1 {
+		t.Errorf("order %v", order)
+	}
+}

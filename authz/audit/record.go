@@ -1,0 +1,129 @@
+// Package audit owns the record of every decision: its form, and where records go.
+//
+// A record has no token, key or header value of the caller's, and no query. What the caller wrote stands in fields, never
+// in a message.
+package audit
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/sallyport-project/sallyport/authz/policy"
+	"github.com/sallyport-project/sallyport/authz/reason"
+)
+
+// Record is one decision.
+type Record struct {
+	Time      time.Time `json:"time"`
+	RequestID string    `json:"request_id"`
+	Allowed   bool      `json:"allowed"`
+	// Status is what the caller sees; 200 here means that the request was let pass.
+	Status int           `json:"status"`
+	Reason reason.Reason `json:"reason"`
+	Detail string        `json:"detail,omitempty"`
+	// Origin is the file, line and column of the configuration that decided.
+	Origin string `json:"origin,omitempty"`
+
+	// Asker is the identity, or the group, of the proxy that asked.
+	Asker          string   `json:"asker,omitempty"`
+	Gateway        string   `json:"gateway,omitempty"`
+	Listener       string   `json:"listener,omitempty"`
+	Entry          string   `json:"entry,omitempty"`
+	Route          string   `json:"route,omitempty"`
+	Rule           string   `json:"rule,omitempty"`
+	Policy         string   `json:"policy,omitempty"`
+	PolicyVersions []string `json:"policy_versions,omitempty"`
+	Upstream       string   `json:"upstream,omitempty"`
+
+	Method string `json:"method,omitempty"`
+	Host   string `json:"host,omitempty"`
+	// Path is without its query, and cut where it is very long.
+	Path string `json:"path,omitempty"`
+
+	Consumer string `json:"consumer,omitempty"`
+	// The certificate as it was presented: believe it only where Truststore says who vouches for it.
+	CertificateSHA256  string `json:"certificate_sha256,omitempty"`
+	CertificateSubject string `json:"certificate_subject,omitempty"`
+	CertificateSerial  string `json:"certificate_serial,omitempty"`
+	Truststore         string `json:"truststore,omitempty"`
+
+	// Duration of the decision, in nanoseconds in JSON.
+	Duration time.Duration `json:"duration_ns"`
+	Steps    []Step        `json:"steps,omitempty"`
+}
+
+// Step is one step of the decision's trace.
+type Step struct {
+	Name          policy.StepName `json:"name"`
+	Outcome       policy.Outcome  `json:"outcome"`
+	Reason        reason.Reason   `json:"reason,omitempty"`
+	Detail        string          `json:"detail,omitempty"`
+	Origin        string          `json:"origin,omitempty"`
+	PolicyVersion string          `json:"policy_version,omitempty"`
+}
+
+// Circumstances are what a decision itself does not know.
+type Circumstances struct {
+	Time     time.Time
+	Duration time.Duration
+	// Status that the caller sees.
+	Status int
+	Asker  string
+}
+
+const maxPath = 2 << 10
+
+// NewRecord makes the record of a decision.
+func NewRecord(d *policy.Decision, c Circumstances) Record {
+	r := Record{
+		Time: c.Time, Duration: c.Duration, Status: c.Status, Asker: c.Asker,
+		Allowed: d.Allowed, Reason: d.Reason, Detail: d.Detail, Origin: d.Origin.String(),
+		PolicyVersions: d.PolicyVersions, Consumer: d.Consumer, Truststore: d.Truststore,
+		Steps: make([]Step, len(d.Steps)),
+	}
+	for i, s := range d.Steps {
+		r.Steps[i] = Step{s.Name, s.Outcome, s.Reason, s.Detail, s.Origin.String(), s.PolicyVersion}
+	}
+	if q := d.Request; q != nil {
+		r.RequestID, r.Gateway, r.Listener, r.Entry = q.ID, q.Gateway, q.Listener, q.Entry
+		r.Route, r.Rule, r.Policy, r.Upstream = q.Route, q.Rule, q.Policy, q.Upstream
+		r.Method, r.Host, r.Path = q.Method, q.Host, q.Path
+		if len(r.Path) > maxPath {
+			r.Path = r.Path[:maxPath] + "…"
+		}
+	}
+	if certificate := d.Certificate; certificate != nil {
+		r.CertificateSHA256, r.CertificateSubject, r.CertificateSerial = certificate.SHA256, certificate.Subject, certificate.Serial
+	}
+	return r
+}
+
+// Line is the record on one line for people:
+//
+//	403 GET /v1/persons/1/alerts  nsp  permission_missing: no role of "nsp" permits …
+//
+// What cannot be printed is replaced.
+func (r Record) Line() string {
+	who := r.Consumer
+	if who == "" {
+		who = r.CertificateSubject
+	}
+	if who == "" {
+		who = "-"
+	}
+	line := fmt.Sprintf("%d %s %s  %s  %s", r.Status, r.Method, r.Path, who, r.Reason)
+	if r.Detail != "" {
+		line += ": " + r.Detail
+	}
+	return strings.Map(visible, line)
+}
+
+// visible keeps a line one line, and terminals from obeying it.
+func visible(c rune) rune {
+	if !unicode.IsPrint(c) {
+		return unicode.ReplacementChar
+	}
+	return c
+}

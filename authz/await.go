@@ -1,0 +1,56 @@
+package authz
+
+import (
+	"context"
+	"time"
+
+	"github.com/sallyport-project/sallyport/authz/request"
+	"github.com/sallyport-project/sallyport/config"
+)
+
+// replyMargin is what is left of a call's time for the answer to reach the proxy.
+const replyMargin = 20 * time.Millisecond
+
+// await returns the view in force, once it knows what the request refers to: a proxy may have its routes before we have
+// the model that they were made from. It waits no longer than the call's deadline allows, or else the usual time of a
+// check, and not at all for a request that is refused anyway. It tells whether everything is known.
+func (s *Service) await(ctx context.Context, r *request.Request, wait bool) (*view, bool) {
+	now := s.view.Load()
+	if s.knows(now, r) || !wait {
+		return now, true
+	}
+	timer := time.NewTimer(patience(ctx))
+	defer timer.Stop()
+	for {
+		select {
+		case <-now.superseded:
+		case <-timer.C:
+			return now, false
+		case <-ctx.Done():
+			return now, false
+		}
+		now = s.view.Load()
+		if s.knows(now, r) {
+			return now, true
+		}
+	}
+}
+
+// patience is how long a call may wait.
+func patience(ctx context.Context) time.Duration {
+	limit := config.DefaultAuthorizationTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = time.Until(deadline)
+	}
+	return limit - replyMargin
+}
+
+// knows tells whether the request can be judged by the view. A version of a policy that has outlived its grace is not
+// known any more, although it may still be there.
+func (s *Service) knows(v *view, r *request.Request) bool {
+	if v.engine == nil || !v.engine.Knows(r.Context) {
+		return false
+	}
+	since, superseded := v.engine.Superseded(r.Policy, r.PolicyVersion)
+	return !superseded || s.keeps(r.Policy, r.PolicyVersion, since, s.config.Clock())
+}

@@ -1,0 +1,54 @@
+package authz
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/sallyport-project/sallyport/authz/asker"
+	"github.com/sallyport-project/sallyport/authz/audit"
+)
+
+// DefaultGrace is how long a version of a policy is kept that is not current any more, where nobody can tell whether a
+// proxy still runs it.
+const DefaultGrace = time.Hour
+
+// Config is what a Service needs.
+type Config struct {
+	// Logger is told of faults; decisions go to Sink. Silent if nil.
+	Logger hclog.Logger
+	// Clock is time.Now if nil.
+	Clock func() time.Time
+	// Sink takes a record of every decision. Required.
+	Sink audit.Sink
+	// Identify tells who asks by the context of a call. Required; usually that of an asker.Identifier.
+	Identify func(context.Context) (asker.Asker, error)
+	// InUse, if not nil, tells whether some proxy may still run routes that were made with an earlier version of a policy.
+	// Such a version is kept beyond the grace.
+	InUse func(policy, version string) bool
+	// Grace is how long an earlier version is kept at least; DefaultGrace if zero.
+	Grace time.Duration
+	// CacheSize is how many certificates are remembered; identity.DefaultCacheSize if zero.
+	CacheSize int
+}
+
+func (c *Config) complete() error {
+	if c.Sink == nil || c.Identify == nil {
+		return errors.New("authz: the configuration needs a sink and a way to identify askers")
+	}
+	if c.Grace < 0 || c.CacheSize < 0 {
+		return errors.New("authz: neither grace nor cache size may be negative")
+	}
+	if c.Logger == nil {
+		c.Logger = hclog.NewNullLogger()
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Grace == 0 {
+		c.Grace = DefaultGrace
+	}
+	return nil
+}

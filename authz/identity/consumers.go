@@ -1,0 +1,119 @@
+package identity
+
+import "github.com/sallyport-project/sallyport/config"
+
+// Consumers finds the consumer of a certificate in time that does not grow with their number. It is immutable.
+type Consumers struct {
+	matches map[criterion][]*match
+}
+
+// criterion is what a match is filed under: the most selective that it has.
+type criterion struct {
+	truststore string
+	field      field
+	value      string
+}
+
+type field uint8
+
+const (
+	certificateSHA256 field = iota
+	spkiSHA256
+	issuerAndSerial
+	sanURI
+	sanDNS
+	subjectDN
+	subjectCommonName
+)
+
+// match is a config.CertificateMatch with its names in the form in which certificates have them here.
+type match struct {
+	*config.CertificateMatch
+	subjectDN, issuerDN string
+}
+
+// NewConsumers files the matches of all consumers.
+func NewConsumers(consumers []*config.Consumer) *Consumers {
+	c := &Consumers{matches: make(map[criterion][]*match)}
+	for _, consumer := range consumers {
+		for _, written := range consumer.Certificates {
+			m := &match{CertificateMatch: written, subjectDN: escape(written.SubjectDN), issuerDN: escape(written.IssuerDN)}
+			if key, ok := m.file(); ok {
+				c.matches[key] = append(c.matches[key], m)
+			}
+		}
+	}
+	return c
+}
+
+// file chooses what a match is filed under; one without any criterion is never found.
+func (m *match) file() (criterion, bool) {
+	for _, candidate := range [...]criterion{
+		{field: certificateSHA256, value: m.CertificateSHA256},
+		{field: spkiSHA256, value: m.SPKISHA256},
+		{field: issuerAndSerial, value: serialKey(m.issuerDN, m.Serial)},
+		{field: sanURI, value: m.SANURI},
+		{field: sanDNS, value: m.SANDNS},
+		{field: subjectDN, value: m.subjectDN},
+		{field: subjectCommonName, value: m.SubjectCommonName},
+	} {
+		if candidate.value != "" {
+			candidate.truststore = m.Truststore.Name
+			return candidate, true
+		}
+	}
+	return criterion{}, false
+}
+
+func serialKey(issuer, serial string) string {
+	if issuer == "" || serial == "" {
+		return ""
+	}
+	return serial + " " + issuer
+}
+
+// Find returns the match by which a certificate, for which these truststores vouch, is a consumer's. It returns a match of
+// another consumer as well if there is one: then nobody can say whose the certificate is.
+func (c *Consumers) Find(certificate *Certificate, vouchers []string) (found, other *config.CertificateMatch) {
+	consider := func(truststore string, field field, value string) {
+		if value == "" {
+			return
+		}
+		for _, m := range c.matches[criterion{truststore, field, value}] {
+			switch {
+			case !m.matches(certificate):
+			case found == nil:
+				found = m.CertificateMatch
+			case found.Consumer != m.Consumer && other == nil:
+				other = m.CertificateMatch
+			}
+		}
+	}
+	serial := serialKey(certificate.Issuer, certificate.Serial)
+	for _, truststore := range vouchers {
+		consider(truststore, certificateSHA256, certificate.SHA256)
+		consider(truststore, spkiSHA256, certificate.SPKISHA256)
+		consider(truststore, issuerAndSerial, serial)
+		consider(truststore, subjectDN, certificate.Subject)
+		consider(truststore, subjectCommonName, certificate.CommonName)
+		for _, uri := range certificate.URIs {
+			consider(truststore, sanURI, uri)
+		}
+		for _, name := range certificate.DNSNames {
+			consider(truststore, sanDNS, name)
+		}
+	}
+	return found, other
+}
+
+// matches tells whether every criterion holds. The truststore is part of what the match is filed under.
+func (m *match) matches(c *Certificate) bool {
+	return matchesText(m.CertificateSHA256, c.SHA256) &&
+		matchesText(m.SPKISHA256, c.SPKISHA256) &&
+		matchesText(m.issuerDN, c.Issuer) && matchesText(m.Serial, c.Serial) &&
+		matchesText(m.subjectDN, c.Subject) && matchesText(m.SubjectCommonName, c.CommonName) &&
+		(m.SANURI == "" || contains(c.URIs, m.SANURI)) &&
+		(m.SANDNS == "" || contains(c.DNSNames, m.SANDNS))
+}
+
+func matchesText(want, got string) bool { return want == "" || want == got }

@@ -1,0 +1,72 @@
+package policy
+
+import (
+	"strings"
+
+	"github.com/sallyport-project/sallyport/authz/reason"
+)
+
+// authorize goes down the rules; the first that lets the caller in decides, and below the last one stands a denial.
+func (ev *evaluation) authorize(v *version, c caller) finding {
+	for i := range v.rules {
+		f, allowed := ev.ask(&v.rules[i], c)
+		if allowed {
+			return f
+		}
+		ev.note(StepAuthorize, NotThis, v.rules[i].name, v.rules[i].origin)
+	}
+	return ev.otherwise(v, c)
+}
+
+// ask tells whether one rule lets the caller in.
+func (ev *evaluation) ask(r *rule, c caller) (finding, bool) {
+	if r.everyone {
+		return finding{StepAuthorize, reason.Everyone, "the rule " + quote(r.name) + " lets everyone in", r.origin}, true
+	}
+	if c.consumer == nil {
+		return finding{}, false
+	}
+	switch {
+	case r.consumers[c.consumer.Name]:
+		return finding{StepAuthorize, reason.ConsumerListed, "the rule " + quote(r.name) + " lists " + quote(c.consumer.Name), r.origin}, true
+	case r.permissions:
+		role, granted, ok := ev.engine.permissions[ev.Request.Route].find(ev.Request.Path, ev.Request.Method, c.consumer.Roles)
+		if ok {
+			return finding{StepAuthorize, reason.PermissionGranted,
+				"the role " + quote(role.Name) + " permits " + ev.Request.Method + " " + granted.template, granted.origin}, true
+		}
+	}
+	for _, role := range r.roles {
+		if c.consumer.HasRole(role) {
+			return finding{StepAuthorize, reason.RoleHeld, "the rule " + quote(r.name) + " names the role " + quote(role), r.origin}, true
+		}
+	}
+	return finding{}, false
+}
+
+// otherwise says what was missing where no rule let the caller in.
+func (ev *evaluation) otherwise(v *version, c caller) finding {
+	f := finding{step: StepDefault, origin: v.origin}
+	switch {
+	case c.consumer != nil && v.hasPermissions():
+		f.reason, f.detail = reason.PermissionMissing, ev.missing(c)
+	case c.consumer != nil:
+		f.reason, f.detail = reason.NotAuthorized, "no rule lets the consumer "+quote(c.consumer.Name)+" in"
+	case c.identified():
+		f.reason, f.detail = reason.ConsumerUnknown, "no consumer has the certificate ("+ev.Certificate.Subject+")"
+	case v.usesCertificates:
+		f.reason, f.detail = reason.CertificateMissing, "no client certificate was presented"
+	default:
+		f.reason, f.detail = reason.NotAuthorized, "no rule lets anonymous callers in"
+	}
+	return f
+}
+
+// missing says which permission is missing, and whether it is a matter of the method alone.
+func (ev *evaluation) missing(c caller) string {
+	detail := "no role of " + quote(c.consumer.Name) + " permits " + ev.Request.Method + " on this path of the route " + quote(ev.Request.Route)
+	if others := ev.engine.permissions[ev.Request.Route].otherMethods(ev.Request.Path, c.consumer.Roles); len(others) > 0 {
+		detail += ", only " + strings.Join(others, ", ")
+	}
+	return detail
+}

@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"github.com/sallyport-project/sallyport/authz/identity"
+	"github.com/sallyport-project/sallyport/authz/reason"
+	"github.com/sallyport-project/sallyport/authz/request"
+	"github.com/sallyport-project/sallyport/config"
+)
+
+// Decision is what came of a request, and why: the reply, the audit record and `explain` are views of it. The zero
+// Decision denies.
+type Decision struct {
+	// Request that was judged; never nil in a Decision that this package made.
+	Request *request.Request
+	// Allowed is set if the request may pass.
+	Allowed bool
+	// Reason decided it.
+	Reason reason.Reason
+	// Detail is the reason in a sentence, with the particulars. It may be shown to the caller where the policy says so.
+	Detail string
+	// Origin is where in the configuration it was decided; zero where nothing there did.
+	Origin config.Origin
+	// Steps are everything that was looked at, in order; the last one decided.
+	Steps []Step
+
+	// PolicyVersions are the versions of the request's policy that judged it: the current one, and then the one that the
+	// proxy's route was made with if that is another.
+	PolicyVersions []string
+	// Consumer is the caller's name; empty if it is none of our Consumers, or nobody asked.
+	Consumer string
+	// Certificate of the caller; nil if there is none, or it cannot be parsed, or nobody asked. Believe it only where
+	// Truststore is set.
+	Certificate *identity.Certificate
+	// Truststore that vouches for the certificate: the first of the TLS entry's; empty if none does.
+	Truststore string
+}
+
+// Status is the HTTP status that belongs to the reason. What the caller sees may be a 404 in its place.
+func (d *Decision) Status() int { return d.Reason.Status() }
+
+// Step is one thing that was looked at on the way to a decision.
+type Step struct {
+	Name    StepName
+	Outcome Outcome
+	// Reason is set where the step decided.
+	Reason reason.Reason
+	Detail string
+	Origin config.Origin
+	// PolicyVersion is the version of the policy that the step belongs to; empty for those that belong to none.
+	PolicyVersion string
+}
+
+// StepName says what a step looks at.
+type StepName string
+
+// The steps, in the order in which they are taken.
+const (
+	StepRequest     StepName = "request"
+	StepAsker       StepName = "asker"
+	StepRoute       StepName = "route"
+	StepPolicy      StepName = "policy"
+	StepCertificate StepName = "certificate"
+	StepConsumer    StepName = "consumer"
+	StepAuthorize   StepName = "authorize"
+	// StepDefault is the end of the ladder: no rule let the caller in.
+	StepDefault StepName = "default"
+)
+
+// Outcome is what came of a step.
+type Outcome string
+
+// The outcomes.
+const (
+	// Passed lets the next step follow.
+	Passed Outcome = "passed"
+	// Absent says that what the step looks at is not there, and that this alone is no reason to refuse.
+	Absent Outcome = "absent"
+	// NotThis says that a rule does not let the caller in; another may.
+	NotThis Outcome = "not_this"
+	// Allows lets the request in.
+	Allows Outcome = "allows"
+	// Denies turns it away.
+	Denies Outcome = "denies"
+)
+
+// finding is what a ladder ends with.
+type finding struct {
+	step   StepName
+	reason reason.Reason
+	detail string
+	origin config.Origin
+}
+
+// Deny makes the decision for a request that is turned away before any policy is asked.
+func Deny(r *request.Request, step StepName, why reason.Reason, detail string) *Decision {
+	d := newDecision(r)
+	d.conclude(finding{step: step, reason: why, detail: detail}, "")
+	return d
+}
+
+func newDecision(r *request.Request) *Decision {
+	const usual = 6 // steps of a request that passes
+	return &Decision{Request: r, Steps: make([]Step, 0, usual)}
+}
+
+func (d *Decision) step(s Step) { d.Steps = append(d.Steps, s) }
+
+// conclude notes the finding as the last step, so far, and as the decision.
+func (d *Decision) conclude(f finding, version string) {
+	outcome := Denies
+	if f.reason.Allows() {
+		outcome = Allows
+	}
+	d.step(Step{Name: f.step, Outcome: outcome, Reason: f.reason, Detail: f.detail, Origin: f.origin, PolicyVersion: version})
+	d.Allowed, d.Reason, d.Detail, d.Origin = outcome == Allows, f.reason, f.detail, f.origin
+}

@@ -1,0 +1,109 @@
+package policy
+
+import (
+	"time"
+
+	"github.com/sallyport-project/sallyport/authz/identity"
+	"github.com/sallyport-project/sallyport/authz/reason"
+	"github.com/sallyport-project/sallyport/authz/request"
+	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/config/checkcontext"
+)
+
+// evaluation is one request on its way through the ladder.
+type evaluation struct {
+	*Decision
+	engine *Engine
+	now    time.Time
+	trust  *identity.Trust
+	// verdict on the certificate, once somebody has asked for it.
+	verdict *identity.Verdict
+	// version that is being asked.
+	version *version
+}
+
+// Evaluate judges a request at a moment. It never returns nil.
+//
+// A request whose route was made with an earlier version of its policy passes only if that version and the current one
+// let it. What the upstream is told is the current one's business.
+func (e *Engine) Evaluate(r *request.Request, now time.Time) *Decision {
+	ev := &evaluation{Decision: newDecision(r), engine: e, now: now}
+	if f, ended := ev.route(); ended {
+		ev.conclude(f, "")
+		return ev.Decision
+	}
+	current, asked := e.current[r.Policy], e.version(r.Policy, r.PolicyVersion)
+	switch {
+	case asked == nil:
+		ev.conclude(finding{step: StepPolicy, reason: reason.PolicyUnknown, detail: "this version of the policy is not known here"}, "")
+	case current == nil:
+		ev.conclude(finding{step: StepPolicy, reason: reason.PolicyRemoved, detail: "the policy has been removed", origin: asked.origin}, asked.id)
+	default:
+		ev.judge(current)
+		if ev.Allowed && asked != current {
+			ev.judgeBySuperseded(asked)
+		}
+	}
+	return ev.Decision
+}
+
+// route tells what the route alone decides.
+func (ev *evaluation) route() (finding, bool) {
+	r := ev.Request
+	switch r.Outcome {
+	case "":
+	case checkcontext.OutcomeNoRoute:
+		return finding{step: StepRoute, reason: reason.NoRoute, detail: "no rule takes this request"}, true
+	default:
+		return finding{step: StepRoute, reason: reason.Misdirected, detail: "the host belongs to another TLS entry than the connection"}, true
+	}
+	ev.trust = ev.engine.trust[entryKey{r.Gateway, r.Listener, r.Entry}]
+	if ev.trust == nil {
+		return finding{step: StepRoute, reason: reason.PolicyUnknown, detail: "the listener's TLS entry is not known here"}, true
+	}
+	ev.step(Step{Name: StepRoute, Outcome: Passed, Detail: r.Route + "/" + r.Rule})
+	return finding{}, false
+}
+
+// judge asks one version of the policy, and decides as it does.
+func (ev *evaluation) judge(v *version) {
+	ev.version = v
+	ev.PolicyVersions = append(ev.PolicyVersions, v.id)
+	caller, refused := ev.authenticate(v)
+	if refused == nil {
+		refused = ev.admit(&caller)
+	}
+	if refused != nil {
+		ev.conclude(*refused, v.id)
+		return
+	}
+	ev.conclude(ev.authorize(v, caller), v.id)
+}
+
+// judgeBySuperseded asks an earlier version as well. If that one agrees, the decision stays as the current one has
+// explained it.
+func (ev *evaluation) judgeBySuperseded(v *version) {
+	before := *ev.Decision
+	ev.judge(v)
+	if !ev.Allowed {
+		ev.Detail += " (by the earlier version of the policy that the proxy still runs)"
+		ev.Steps[len(ev.Steps)-1].Detail = ev.Detail
+		return
+	}
+	before.Steps, before.PolicyVersions = ev.Steps, ev.PolicyVersions
+	*ev.Decision = before
+}
+
+// caller is who has been authenticated. The zero value is somebody of whom nothing is known.
+type caller struct {
+	// vouchers are the truststores that count and vouch for the certificate; empty for an anonymous caller.
+	vouchers []string
+	consumer *config.Consumer
+}
+
+func (c caller) identified() bool { return len(c.vouchers) > 0 }
+
+// note appends a step of the version that is being asked.
+func (ev *evaluation) note(name StepName, outcome Outcome, detail string, origin config.Origin) {
+	ev.step(Step{Name: name, Outcome: outcome, Detail: detail, Origin: origin, PolicyVersion: ev.version.id})
+}

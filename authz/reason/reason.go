@@ -1,0 +1,101 @@
+// Package reason owns the names of the reasons for which a request is let in or turned away: each with its HTTP status,
+// a title for people and a type URI for programs (RFC 9457, section 3.1.1).
+//
+// A name, once released, keeps its meaning: logs, alerts and callers' code depend on it. The package judges nothing.
+package reason
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Reason is the name of a reason, in snake_case.
+type Reason string
+
+// The reasons for which a request is let in.
+const (
+	PermissionGranted Reason = "permission_granted"
+	RoleHeld          Reason = "role_held"
+	ConsumerListed    Reason = "consumer_listed"
+	Everyone          Reason = "everyone"
+)
+
+// The reasons that lie in the caller's certificate.
+const (
+	CertificateMissing     Reason = "certificate_missing"
+	CertificateMalformed   Reason = "certificate_malformed"
+	CertificateIsCA        Reason = "certificate_is_ca"
+	CertificateWeakKey     Reason = "certificate_weak_key"
+	CertificateUntrusted   Reason = "certificate_untrusted"
+	CertificateExpired     Reason = "certificate_expired"
+	CertificateNotYetValid Reason = "certificate_not_yet_valid"
+	CertificateUsage       Reason = "certificate_usage"
+)
+
+// The reasons that lie in the consumer, and in what it may do.
+const (
+	ConsumerUnknown     Reason = "consumer_unknown"
+	ConsumerAmbiguous   Reason = "consumer_ambiguous"
+	ConsumerSuspended   Reason = "consumer_suspended"
+	ConsumerNotYetValid Reason = "consumer_not_yet_valid"
+	ConsumerExpired     Reason = "consumer_expired"
+	PermissionMissing   Reason = "permission_missing"
+	NotAuthorized       Reason = "not_authorized"
+)
+
+// The reasons that lie in the request.
+const (
+	RequestMalformed Reason = "request_malformed"
+	NoRoute          Reason = "no_route"
+	Misdirected      Reason = "misdirected"
+)
+
+// The reasons that lie with us, and the one that lies with the proxy that asks.
+const (
+	GatewayNotYours   Reason = "gateway_not_yours"
+	ContextMissing    Reason = "context_missing"
+	PolicyUnknown     Reason = "policy_unknown"
+	PolicyRemoved     Reason = "policy_removed"
+	TruststoreMissing Reason = "truststore_missing"
+	Deadline          Reason = "deadline"
+	Internal          Reason = "internal"
+)
+
+// typeBase is what every type URI begins with.
+const typeBase = "https://sallyport.dev/problems/"
+
+// Entry is what is fixed about a reason.
+type Entry struct {
+	Reason Reason
+	// Status is the HTTP status of the answer, 200 for a request that is let in. A policy may hide a 401 or 403 as a 404.
+	Status int
+	// Title is the same for every occurrence.
+	Title string
+	// Meaning says when the reason is given and what to do about it.
+	Meaning string
+}
+
+// Allows tells whether a request is let in for this reason.
+func (r Reason) Allows() bool { return r.Status() == http.StatusOK }
+
+// Status is the HTTP status of the answer. That of an unknown reason is 503: it lies with us.
+func (r Reason) Status() int {
+	if entry, ok := entries[r]; ok {
+		return entry.Status
+	}
+	return http.StatusServiceUnavailable
+}
+
+// Title is a few words for people, the same for every occurrence.
+func (r Reason) Title() string {
+	if entry, ok := entries[r]; ok {
+		return entry.Title
+	}
+	return http.StatusText(http.StatusServiceUnavailable)
+}
+
+// Type is the reason's stable URI.
+func (r Reason) Type() string { return typeBase + strings.ReplaceAll(string(r), "_", "-") }
+
+// OurFault tells whether the caller can do nothing about it but try again. Such answers never say more than that.
+func (r Reason) OurFault() bool { return r.Status() >= http.StatusInternalServerError }

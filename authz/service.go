@@ -1,0 +1,86 @@
+package authz
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+
+	"github.com/sallyport-project/sallyport/authz/identity"
+	"github.com/sallyport-project/sallyport/authz/policy"
+	"github.com/sallyport-project/sallyport/authz/reply"
+	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/pki/inventory"
+)
+
+// Service decides on requests. It is safe for concurrent use. Until the first Apply it turns everything away.
+type Service struct {
+	authv3.UnimplementedAuthorizationServer
+
+	config   Config
+	verifier *identity.Verifier
+
+	applying sync.Mutex // one Apply at a time
+	view     atomic.Pointer[view]
+}
+
+// view is an engine and what goes with it, swapped as one.
+type view struct {
+	engine  *policy.Engine // nil before the first Apply
+	replies map[string]*reply.Policy
+	// superseded is closed when the next view is in place.
+	superseded chan struct{}
+}
+
+// New makes a service.
+func New(config Config) (*Service, error) {
+	if err := config.complete(); err != nil {
+		return nil, err
+	}
+	verifier, err := identity.NewVerifier(config.CacheSize)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{config: config, verifier: verifier}
+	s.view.Store(&view{superseded: make(chan struct{})})
+	return s, nil
+}
+
+// Apply decides by this model and material from now on. Versions of policies that were current before stay known, for
+// proxies whose routes were made with them. When Apply returns, no later request is judged by what was before.
+func (s *Service) Apply(model *config.Model, material *inventory.Snapshot) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	before := s.view.Load()
+	now := s.config.Clock()
+	engine := policy.Compile(policy.Input{
+		Model: model, Material: material, Verifier: s.verifier, Now: now, Previous: before.engine,
+		Keep: func(policy, version string, since time.Time) bool { return s.keeps(policy, version, since, now) },
+	})
+	after := &view{engine: engine, replies: make(map[string]*reply.Policy), superseded: make(chan struct{})}
+	for _, p := range engine.Policies() {
+		after.replies[p.Name] = reply.Compile(p, engine.ForwardedHeaders)
+	}
+	s.view.Store(after)
+	close(before.superseded)
+}
+
+// Ready tells whether there is a configuration to decide by.
+func (s *Service) Ready() bool { return s.view.Load().engine != nil }
+
+// keeps tells whether a version of a policy is still good that was superseded at the moment given.
+func (s *Service) keeps(policy, version string, since, now time.Time) bool {
+	if now.Before(since.Add(s.config.Grace)) {
+		return true
+	}
+	return s.config.InUse != nil && s.config.InUse(policy, version)
+}
+
+// Check answers a proxy. An asker that cannot be identified, or asks about another group's gateway, gets the gRPC error
+// PermissionDenied; every other request gets a decision.
+func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (*authv3.CheckResponse, error) {
+	response, _, err := s.decide(ctx, check, s.config.Identify)
+	return response, err
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-project/sallyport/envoy/bootstrap"
+	"github.com/sallyport-project/sallyport/pki/spiffe"
+)
+
+func newBootstrap(s streams) *cobra.Command {
+	var c bootstrap.Config
+	var trustDomain, group, name, out string
+	cmd := &cobra.Command{
+		Use:   "bootstrap",
+		Short: "Write what an Envoy is started with",
+		Long: `Writes bootstrap.json and the two files that it refers to. An Envoy that is started with them gets all
+else from the control plane, over mutual TLS, and asks the authorization service about each request.
+
+The certificate, key and CA are read by Envoy itself and rotate when they are replaced (moved into
+place, not written over).`,
+		Example: `  sallyport bootstrap --trust-domain example.org --group edge --name edge-1 \
+    --xds xds.internal:18000 --authz authz.internal:18001 \
+    --certificate pki/edge-1.pem --private-key pki/edge-1-key.pem --ca pki/proxies.pem \
+    --admin-socket /run/sallyport/edge-1.sock --out /etc/envoy
+  envoy -c /etc/envoy/bootstrap.json --use-dynamic-base-id`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.Identity = spiffe.Identity{TrustDomain: trustDomain, Kind: spiffe.Proxy, Group: group, Name: name}
+			for _, path := range []*string{&c.CertificatePath, &c.KeyPath, &c.CAPath, &c.AdminSocket, &out} {
+				if *path == "" {
+					continue // reported below, by its name
+				}
+				absolute, err := filepath.Abs(*path)
+				if err != nil {
+					return err
+				}
+				*path = absolute
+			}
+			c.Directory = out
+			files, err := bootstrap.New(c)
+			if err != nil {
+				return usageError{err}
+			}
+			path, err := files.Write(out)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(s.out, path)
+			return err
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&trustDomain, "trust-domain", "", "trust domain of our own processes, such as example.org (required)")
+	flags.StringVar(&group, "group", "", "the proxy's group (required)")
+	flags.StringVar(&name, "name", "", "the proxy's name (required)")
+	flags.StringVar(&c.XDSAddress, "xds", "", "control plane, host:port (required)")
+	flags.StringVar(&c.AuthzAddress, "authz", "", "authorization service, host:port or unix:/path (required)")
+	flags.StringVar(&c.CertificatePath, "certificate", "", "the proxy's certificate in PEM (required)")
+	flags.StringVar(&c.KeyPath, "private-key", "", "the proxy's private key in PEM, in the folder of its certificate (required)")
+	flags.StringVar(&c.CAPath, "ca", "", "the proxies' CA in PEM (required)")
+	flags.StringVar(&c.AdminSocket, "admin-socket", "", "where Envoy puts its admin interface, a Unix socket of mode 0600 (required)")
+	flags.Uint32Var(&c.MaxConnections, "max-connections", bootstrap.DefaultMaxConnections, "most connections of callers at a time")
+	flags.StringVar(&out, "out", "", "folder to write to (required)")
+	for _, required := range []string{"trust-domain", "group", "name", "xds", "authz", "certificate", "private-key", "ca", "admin-socket", "out"} {
+		_ = cmd.MarkFlagRequired(required) // the flag exists
+	}
+	return cmd
+}

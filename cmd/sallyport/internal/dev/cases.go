@@ -1,0 +1,131 @@
+package dev
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/envoy/translate"
+)
+
+// startTimeout bounds the time until every proxy has its first configuration.
+const startTimeout = 30 * time.Second
+
+// run waits for the proxies, runs the Test cases and prints what came of them.
+func (e *environment) run(ctx context.Context) error {
+	if err := e.waitReady(ctx); err != nil {
+		return err
+	}
+	model := e.pipeline.Status().Model
+	results, err := e.cases(ctx, model)
+	if err != nil {
+		return err
+	}
+	if len(results) > 0 {
+		if err := e.output.table(results); err != nil {
+			return err
+		}
+	}
+	if e.config.Once {
+		if scenario.Failed(results) > 0 {
+			return ErrCases
+		}
+		return nil
+	}
+	return e.welcome(model)
+}
+
+// waitReady waits until every Envoy serves the configuration.
+func (e *environment) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for name, admin := range e.admins {
+		if err := admin.WaitReady(ctx); err != nil {
+			return fmt.Errorf("the Envoy of %s does not become ready: %w", name, err)
+		}
+	}
+	for _, group := range translate.Groups(e.pipeline.Status().Model) {
+		if err := e.waitSettled(ctx, group); err != nil {
+			return err
+		}
+	}
+	return e.refusals()
+}
+
+// waitSettled waits until the group's Envoy has answered for everything that it was sent.
+func (e *environment) waitSettled(ctx context.Context, group string) error {
+	const look = 20 * time.Millisecond
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for !e.cache.Settled(group) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the Envoy of %s has not taken its configuration: %w", group, context.Cause(ctx))
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// refusals is an error that says what the Envoys would not take.
+func (e *environment) refusals() error {
+	for _, proxy := range e.cache.Proxies() {
+		for _, t := range proxy.Types {
+			for _, refused := range t.Refused {
+				return fmt.Errorf("the Envoy of %s refused the %s %s: %s", proxy.Group, t.Type, refused.Name, refused.Message)
+			}
+		}
+	}
+	return nil
+}
+
+// cases runs every Test case, one after the other, so that what reaches an API can be told apart.
+func (e *environment) cases(ctx context.Context, model *config.Model) ([]scenario.Result, error) {
+	callers, err := scenario.NewCallers(model, e.keeper, e.clock)
+	if err != nil {
+		return nil, err
+	}
+	live := &scenario.Live{
+		Callers: callers, Roots: e.roots(model), Decision: e.decision, Reached: e.apis.requests,
+	}
+	var results []scenario.Result
+	for _, c := range scenario.Cases(model) {
+		result, err := live.Run(ctx, c)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, result)
+	}
+	return results, nil
+}
+
+// roots are the authorities that issue the gateways' certificates.
+func (e *environment) roots(model *config.Model) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, a := range model.Authorities() {
+		if authority, ok := e.keeper.Authority(a.Name); ok {
+			pool.AddCert(authority.Certificate())
+		}
+	}
+	for _, t := range model.Truststores() {
+		if authority, ok := e.keeper.TruststoreAuthority(t.Name); ok {
+			pool.AddCert(authority.Certificate())
+		}
+	}
+	return pool
+}
+
+// decision finds the decision on a request in the audit; it is written before the proxy has its answer.
+func (e *environment) decision(_ context.Context, gateway, requestID string) (scenario.Decision, bool) {
+	for _, record := range e.ring.Find(requestID) {
+		if record.Gateway == gateway {
+			return scenario.Decision{
+				Gateway: record.Gateway, Reason: string(record.Reason), Detail: record.Detail, Upstream: record.Upstream, Allowed: record.Allowed,
+			}, true
+		}
+	}
+	return scenario.Decision{}, false
+}

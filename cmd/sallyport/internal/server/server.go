@@ -1,0 +1,227 @@
+// Package server assembles what `sallyport serve` runs: the control plane, the authorization service, or both, on one
+// configuration.
+package server
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+
+	"github.com/sallyport-project/sallyport/authz"
+	"github.com/sallyport-project/sallyport/authz/asker"
+	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/admin"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/rungroup"
+	"github.com/sallyport-project/sallyport/config/directory"
+	"github.com/sallyport-project/sallyport/envoy/translate"
+	"github.com/sallyport-project/sallyport/pki/inventory"
+	"github.com/sallyport-project/sallyport/pki/material"
+	"github.com/sallyport-project/sallyport/xds"
+	"github.com/sallyport-project/sallyport/xds/cache"
+)
+
+// server is a process in the making.
+type server struct {
+	config      Config
+	group       *rungroup.Group
+	authorities []*x509.Certificate
+	pool        *x509.CertPool
+	keeper      *inventory.Keeper
+	cache       *cache.Cache
+	service     *authz.Service
+	pipeline    *pipeline.Pipeline
+}
+
+// Run runs the server until the context ends or a part of it fails. A configuration that has mistakes when it is first
+// read ends it before anything listens.
+func Run(ctx context.Context, config Config) error {
+	s := &server{config: config, group: &rungroup.Group{}}
+	for _, step := range []func(context.Context) error{s.inventory, s.parts, s.configuration, s.controlPlane, s.authorization, s.operations} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	config.Logger.Info("up", "roles", config.Roles, "version", config.Version, "revision", s.pipeline.Status().Revision)
+	err := s.group.Run(ctx)
+	config.Logger.Info("ended", "error", err)
+	return err
+}
+
+// inventory prepares the material.
+func (s *server) inventory(context.Context) (err error) {
+	if s.authorities, s.pool, err = s.config.proxyAuthorities(); err != nil {
+		return err
+	}
+	allow, err := material.ParseAllowList(s.config.AllowMaterial, s.config.Source)
+	if err != nil {
+		return err
+	}
+	logger := s.config.Logger.Named("material")
+	s.keeper, err = inventory.New(inventory.Config{
+		Logger: logger, Base: s.config.Source, StateDir: s.config.StateDir,
+		Store:            material.NewStore(material.Config{Logger: logger, Allow: allow}),
+		ForbiddenAnchors: s.authorities, TruststoresOnly: !s.config.XDS,
+	})
+	s.group.Add("material", s.keeper.Run)
+	return err
+}
+
+// parts makes the parts that use the configuration.
+func (s *server) parts(context.Context) (err error) {
+	var inUse func(policy, version string) bool
+	if s.config.XDS {
+		s.cache = cache.New(cache.Config{Logger: s.config.Logger.Named("xds")})
+		inUse = pipeline.InUse(s.cache)
+	}
+	if s.config.Authz {
+		logger := s.config.Logger.Named("authz")
+		s.service, err = authz.New(authz.Config{
+			Logger: logger, Sink: audit.Log{Logger: logger}, InUse: inUse, Grace: s.config.PolicyGrace,
+			Identify: asker.Identifier{TrustDomain: s.config.TrustDomain, Clock: time.Now}.Identify,
+		})
+	}
+	return err
+}
+
+// configuration reads the configuration and follows it.
+func (s *server) configuration(ctx context.Context) error {
+	logger := s.config.Logger.Named("configuration")
+	settings := pipeline.Config{Logger: logger, Keeper: s.keeper}
+	if s.service != nil {
+		settings.Authorizer = s.service
+	}
+	if s.cache != nil {
+		settings.Publisher = &pipeline.Proxies{Cache: s.cache, Logger: s.config.Logger.Named("translate")}
+	}
+	settings.Changed = func(status pipeline.Status) {
+		for _, problem := range status.Problems {
+			logger.Warn("problem", "at", problem.Origin.String(), "severity", problem.Severity.String(), "field", problem.Field, "message", problem.Message)
+		}
+	}
+	s.pipeline = pipeline.New(settings)
+	source := directory.New(directory.Config{Directory: s.config.Source, Logger: logger})
+	reading, err := source.Read()
+	if err != nil {
+		return err
+	}
+	if err := s.pipeline.Load(ctx, reading); err != nil {
+		return err
+	}
+	s.group.Add("configuration", s.pipeline.Run)
+	s.group.Add("source", func(ctx context.Context) error {
+		return source.Run(ctx, func(ctx context.Context, r directory.Reading) {
+			_ = s.pipeline.Load(ctx, r) // logged there, and shown by `proxy status`
+		})
+	})
+	return nil
+}
+
+// controlPlane serves proxies.
+func (s *server) controlPlane(ctx context.Context) error {
+	if !s.config.XDS {
+		return nil
+	}
+	logger := s.config.Logger.Named("xds")
+	certificate, err := newOwnCertificate(s.config.XDSCertificate, s.config.XDSKey, logger)
+	if err != nil {
+		return fmt.Errorf("--certificate: %w", err)
+	}
+	s.group.Add("control plane's certificate", certificate.Run)
+	streams, err := xds.NewServer(ctx, xds.Config{
+		Logger: logger, Cache: s.cache, TrustDomain: s.config.TrustDomain, ProxyAuthorities: s.pool,
+		Certificate: certificate.Get, DrainTimeout: s.config.DrainTimeout,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := listen("--xds-listen", s.config.XDSListen)
+	if err != nil {
+		return err
+	}
+	s.group.Add("control plane", func(ctx context.Context) error { return streams.Run(ctx, listener) })
+	return nil
+}
+
+// authorization answers proxies' questions, by mutual TLS and by Unix sockets.
+func (s *server) authorization(ctx context.Context) error {
+	if !s.config.Authz {
+		return nil
+	}
+	if s.config.AuthzCertificate != "" && s.config.AuthzListen != "" {
+		certificate, err := newOwnCertificate(s.config.AuthzCertificate, s.config.AuthzKey, s.config.Logger.Named("authz"))
+		if err != nil {
+			return fmt.Errorf("--authz-certificate: %w", err)
+		}
+		s.group.Add("authorization service's certificate", certificate.Run)
+		listener, err := listen("--authz-listen", s.config.AuthzListen)
+		if err != nil {
+			return err
+		}
+		settings, err := asker.ServerTLS(asker.TLSConfig{ProxyAuthorities: s.pool, Certificate: certificate.Get, Clock: time.Now})
+		if err != nil {
+			return err
+		}
+		if err := s.answer("authorization service", credentials.NewTLS(settings), listener); err != nil {
+			return err
+		}
+	}
+	if s.config.AuthzSocketDir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(s.config.AuthzSocketDir, 0o700); err != nil {
+		return fmt.Errorf("--authz-socket-dir: %w", err)
+	}
+	for _, group := range translate.Groups(s.pipeline.Status().Model) {
+		listener, err := asker.Listen(ctx, filepath.Join(s.config.AuthzSocketDir, group+".sock"))
+		if err != nil {
+			return fmt.Errorf("--authz-socket-dir: %w", err)
+		}
+		if err := s.answer("authorization service for "+group, asker.SocketCredentials(group), listener); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer serves the authorization service on a listener.
+func (s *server) answer(name string, creds credentials.TransportCredentials, listener net.Listener) error {
+	server, err := authz.NewServer(authz.ServerConfig{Service: s.service, Credentials: creds, DrainTimeout: s.config.DrainTimeout})
+	if err != nil {
+		return err
+	}
+	s.group.Add(name, func(ctx context.Context) error { return server.Run(ctx, listener) })
+	return nil
+}
+
+// operations serves operators.
+func (s *server) operations(ctx context.Context) error {
+	if s.config.HealthListen != "" {
+		listener, err := listen("--health-listen", s.config.HealthListen)
+		if err != nil {
+			return err
+		}
+		s.group.Add("health", (&health{listener: listener, ready: s.pipeline.Ready}).Run)
+	}
+	listener, err := admin.Listen(ctx, s.config.AdminSocket)
+	if err != nil {
+		return err
+	}
+	api := &admin.Server{Version: s.config.Version, Roles: s.config.Roles, Pipeline: s.pipeline, Keeper: s.keeper, Cache: s.cache}
+	s.group.Add("admin", func(ctx context.Context) error { return api.Run(ctx, listener) })
+	return nil
+}
+
+func listen(flag, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; name another address", flag, err)
+	}
+	return listener, nil
+}

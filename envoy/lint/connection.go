@@ -1,0 +1,89 @@
+package lint
+
+import (
+	"net/http"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+
+	"github.com/sallyport-project/sallyport/envoy/bootstrap"
+	"github.com/sallyport-project/sallyport/envoy/translate"
+)
+
+// connectionManager wants routes by RDS, paths and hosts in one form, nothing believed that a caller wrote, and the
+// filters in their order. Upgrades are among the fields that have no place.
+func (l *lint) connectionManager(where string, m *hcmv3.HttpConnectionManager) {
+	l.onlyFields(where, m, "codec_type", "stat_prefix", "rds", "http_filters", "normalize_path", "merge_slashes",
+		"path_with_escaped_slashes_action", "strip_any_host_port", "strip_trailing_host_dot", "use_remote_address",
+		"internal_address_config", "generate_request_id", "always_set_request_id_in_response", "server_name",
+		"request_headers_timeout", "request_timeout", "stream_idle_timeout", "common_http_protocol_options",
+		"http2_protocol_options", "local_reply_config")
+	if m.GetRds() == nil {
+		l.found("%s: its routes do not come by RDS", where)
+	} else {
+		l.aggregated(where, m.GetRds().GetConfigSource())
+	}
+	for _, demand := range []struct {
+		met     bool
+		message string
+	}{
+		{m.GetNormalizePath().GetValue() && m.GetMergeSlashes(), "paths are not normalised"},
+		{m.GetPathWithEscapedSlashesAction() == hcmv3.HttpConnectionManager_REJECT_REQUEST ||
+			m.GetPathWithEscapedSlashesAction() == hcmv3.HttpConnectionManager_KEEP_UNCHANGED, "escaped slashes are neither refused nor kept"},
+		{m.GetStripAnyHostPort() && m.GetStripTrailingHostDot(), "hosts are not normalised"},
+		{m.GetUseRemoteAddress().GetValue(), "the caller's address is taken from a header (use_remote_address)"},
+		{len(m.GetInternalAddressConfig().GetCidrRanges()) > 0, "callers from private networks may set x-envoy-* headers (internal_address_config)"},
+		{m.GetCommonHttpProtocolOptions().GetHeadersWithUnderscoresAction() == corev3.HttpProtocolOptions_REJECT_REQUEST, "header names with underscores pass"},
+		{m.GetCommonHttpProtocolOptions().GetMaxStreamDuration().AsDuration() > 0, "streams have no longest life (max_stream_duration)"},
+		{m.GetRequestHeadersTimeout().AsDuration() > 0 && m.GetRequestTimeout().AsDuration() > 0, "a caller may take for ever to send its request"},
+		{!m.GetHttp2ProtocolOptions().GetAllowConnect(), "extended CONNECT is allowed"},
+		{!m.GetHttpProtocolOptions().GetAcceptHttp_10(), "HTTP/1.0 is allowed"},
+	} {
+		if !demand.met {
+			l.found("%s: %s", where, demand.message)
+		}
+	}
+	l.httpFilters(where, m.GetHttpFilters())
+}
+
+// httpFilters wants the authorization filter and then the router, with nothing before or between them that could answer
+// by itself or let a request by.
+func (l *lint) httpFilters(where string, filters []*hcmv3.HttpFilter) {
+	if len(filters) != 2 || filters[0].GetName() != translate.AuthorizationFilter {
+		l.found("%s: its HTTP filters must be %s and then the router, and nothing else", where, translate.AuthorizationFilter)
+		return
+	}
+	for _, filter := range filters {
+		l.onlyFields(where+", filter "+filter.GetName(), filter, "name", "typed_config") // not disabled, is_optional or config_discovery
+	}
+	authorization := &extauthzv3.ExtAuthz{}
+	if unpack(l, where, filters[0].GetTypedConfig(), authorization) {
+		l.authorization(where, authorization)
+	}
+	unpack(l, where, filters[1].GetTypedConfig(), &routerv3.Router{})
+}
+
+// authorization wants the filter to ask our service about every request, and to fail closed. Fields by which it could let
+// one pass (failure_mode_allow, shadow_mode, filter_enabled, …) or choose a route anew (clear_route_cache) have no place.
+func (l *lint) authorization(where string, a *extauthzv3.ExtAuthz) {
+	where += ", " + translate.AuthorizationFilter
+	l.onlyFields(where, a, "grpc_service", "transport_api_version", "stat_prefix", "status_on_error", "include_peer_certificate",
+		"include_tls_session", "validate_mutations", "allowed_headers")
+	if got := a.GetGrpcService().GetEnvoyGrpc().GetClusterName(); got != bootstrap.AuthzCluster {
+		l.found("%s: it asks the cluster %q, and not %q", where, got, bootstrap.AuthzCluster)
+	}
+	if a.GetGrpcService().GetTimeout().AsDuration() <= 0 {
+		l.found("%s: it waits for ever for an answer", where)
+	}
+	if a.GetStatusOnError().GetCode() != http.StatusServiceUnavailable {
+		l.found("%s: it answers %v where the service fails, and must answer 503", where, a.GetStatusOnError().GetCode())
+	}
+	if !a.GetIncludePeerCertificate() || !a.GetIncludeTlsSession() {
+		l.found("%s: it does not tell who calls (include_peer_certificate, include_tls_session)", where)
+	}
+	if !a.GetValidateMutations() {
+		l.found("%s: it does not validate what it adds to a request (validate_mutations)", where)
+	}
+}

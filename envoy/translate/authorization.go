@@ -1,0 +1,41 @@
+package translate
+
+import (
+	"net/http"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/envoy/bootstrap"
+)
+
+// authorizationFilter asks the authorization service about each request, and lets none pass without its yes.
+func authorizationFilter(g *config.Gateway) *hcmv3.HttpFilter {
+	filter := &extauthzv3.ExtAuthz{
+		Services: &extauthzv3.ExtAuthz_GrpcService{GrpcService: &corev3.GrpcService{
+			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: bootstrap.AuthzCluster}},
+			Timeout:         durationpb.New(g.AuthorizationTimeout),
+		}},
+		TransportApiVersion: corev3.ApiVersion_V3,
+		StatPrefix:          g.Name,
+		// Fail closed, and say that it is our fault: Envoy's default answer is a 403, which blames the caller.
+		FailureModeAllow: false,
+		StatusOnError:    &typev3.HttpStatus{Code: http.StatusServiceUnavailable},
+		// Who calls, and by which name it came in.
+		IncludePeerCertificate: true,
+		IncludeTlsSession:      true,
+		// An answer that holds an invalid header ends in a 500 and not at the upstream.
+		ValidateMutations: true,
+		// The route was chosen before the check and stays: what was authorised is what is done.
+		ClearRouteCache: false,
+		// Method, host and path always come. Of the headers the service needs two: whether credentials are presented, and
+		// which request it is. Nobody's identity is taken from a header, and cookies are none of its business.
+		AllowedHeaders: &matcherv3.ListStringMatcher{Patterns: []*matcherv3.StringMatcher{exactly("authorization"), exactly("x-request-id")}},
+	}
+	return &hcmv3.HttpFilter{Name: AuthorizationFilter, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: pack(filter)}}
+}
