@@ -52,5 +52,5 @@ func (s *Service) knows(v *view, r *request.Request) bool {
 		return false
 	}
 	since, superseded := v.engine.Superseded(r.Policy, r.PolicyVersion)
-	return !superseded || s.keeps(r.Policy, r.PolicyVersion, since, s.config.Clock())
+	return !superseded || s.keeps(r.Policy, r.PolicyVersion, since, s.settings.Clock())
 }

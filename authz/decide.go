@@ -41,16 +41,16 @@ func (s *Service) decide(ctx context.Context, check *authv3.CheckRequest, who id
 			response, decision, err = reply.Unavailable(r.ID), internal(r), nil
 		}
 	}()
-	started := s.config.Clock()
+	started := s.settings.Clock()
 	r, malformed := request.Parse(check)
 	decision, from := s.judge(ctx, r, malformed, who)
-	response, status := s.answer(decision, from.replies)
+	response, seen := s.answer(decision, from.replies)
 	if response == nil {
 		decision = internal(r)
-		response, status = s.answer(decision, nil)
+		response, seen = s.answer(decision, nil)
 	}
-	s.config.Sink.Record(audit.NewRecord(decision, audit.Circumstances{
-		Time: started, Duration: s.config.Clock().Sub(started), Status: status, Asker: from.asker.Name,
+	s.settings.Sink.Record(audit.NewRecord(decision, audit.Circumstances{
+		Time: started, Duration: s.settings.Clock().Sub(started), Status: seen, Asker: from.asker.Name,
 	}))
 	if decision.Reason == reason.GatewayNotYours {
 		return nil, decision, errNotYours
@@ -93,7 +93,7 @@ func (s *Service) judge(ctx context.Context, r *request.Request, malformed error
 	if !known {
 		return policy.Deny(r, policy.StepPolicy, reason.PolicyUnknown, "what the route refers to did not become known in time"), by
 	}
-	decision = now.engine.Evaluate(r, s.config.Clock())
+	decision = now.engine.Evaluate(r, s.settings.Clock())
 	if ctx.Err() != nil {
 		return policy.Deny(r, policy.StepRequest, reason.Deadline, "the time for the decision ran out"), by
 	}
@@ -126,7 +126,7 @@ func refuse(r *request.Request, malformed error) *policy.Decision {
 func (s *Service) answer(d *policy.Decision, by *reply.Policy) (*authv3.CheckResponse, int) {
 	response, err := reply.Render(by, d)
 	if err != nil {
-		s.config.Logger.Error("a decision cannot be answered as it is", "request_id", d.Request.ID, "error", err)
+		s.settings.Logger.Error("a decision cannot be answered as it is", "request_id", d.Request.ID, "error", err)
 		return nil, 0
 	}
 	return response, reply.Status(by, d)
@@ -138,6 +138,6 @@ func internal(r *request.Request) *policy.Decision {
 }
 
 func (s *Service) report(r *request.Request, fault any) {
-	s.config.Logger.Error("a request made the authorization service fail; it was denied",
+	s.settings.Logger.Error("a request made the authorization service fail; it was denied",
 		"request_id", r.ID, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
 }

@@ -70,6 +70,8 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	case <-timer.C:
 		s.grpc.Stop()
 	}
-	<-done
+	if err := <-done; err != nil {
+		return fmt.Errorf("authorization server: %w", err)
+	}
 	return nil
 }

@@ -131,6 +131,8 @@ func TestBySocketThePathSaysWhichGroupAsks(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
 	check := h.check(persons(h.partners.Client("mapps")))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
 	for group, want := range map[string]codes.Code{"edge": codes.OK, "sidecar": codes.PermissionDenied} {
 		path := filepath.Join(folder, group+".sock")
 		listener, err := asker.Listen(t.Context(), path)
@@ -138,8 +140,6 @@ func TestBySocketThePathSaysWhichGroupAsks(t *testing.T) {
 			t.Fatal(err)
 		}
 		serve(t, h.Service, asker.SocketCredentials(group), listener)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
 		connection := dial(t, "unix:"+path, insecure.NewCredentials())
 		if _, err := authv3.NewAuthorizationClient(connection).Check(ctx, check); status.Code(err) != want {
 			t.Errorf("%s: error %v, want %s", group, err, want)

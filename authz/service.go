@@ -19,7 +19,7 @@ import (
 type Service struct {
 	authv3.UnimplementedAuthorizationServer
 
-	config   Config
+	settings Config
 	verifier *identity.Verifier
 
 	applying sync.Mutex // one Apply at a time
@@ -35,15 +35,15 @@ type view struct {
 }
 
 // New makes a service.
-func New(config Config) (*Service, error) {
-	if err := config.complete(); err != nil {
+func New(settings Config) (*Service, error) {
+	if err := settings.complete(); err != nil {
 		return nil, err
 	}
-	verifier, err := identity.NewVerifier(config.CacheSize)
+	verifier, err := identity.NewVerifier(settings.CacheSize)
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{config: config, verifier: verifier}
+	s := &Service{settings: settings, verifier: verifier}
 	s.view.Store(&view{superseded: make(chan struct{})})
 	return s, nil
 }
@@ -54,10 +54,10 @@ func (s *Service) Apply(model *config.Model, material *inventory.Snapshot) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	before := s.view.Load()
-	now := s.config.Clock()
+	now := s.settings.Clock()
 	engine := policy.Compile(policy.Input{
 		Model: model, Material: material, Verifier: s.verifier, Now: now, Previous: before.engine,
-		Keep: func(policy, version string, since time.Time) bool { return s.keeps(policy, version, since, now) },
+		Keep: func(name, version string, since time.Time) bool { return s.keeps(name, version, since, now) },
 	})
 	after := &view{engine: engine, replies: make(map[string]*reply.Policy), superseded: make(chan struct{})}
 	for _, p := range engine.Policies() {
@@ -71,16 +71,16 @@ func (s *Service) Apply(model *config.Model, material *inventory.Snapshot) {
 func (s *Service) Ready() bool { return s.view.Load().engine != nil }
 
 // keeps tells whether a version of a policy is still good that was superseded at the moment given.
-func (s *Service) keeps(policy, version string, since, now time.Time) bool {
-	if now.Before(since.Add(s.config.Grace)) {
+func (s *Service) keeps(name, version string, since, now time.Time) bool {
+	if now.Before(since.Add(s.settings.Grace)) {
 		return true
 	}
-	return s.config.InUse != nil && s.config.InUse(policy, version)
+	return s.settings.InUse != nil && s.settings.InUse(name, version)
 }
 
 // Check answers a proxy. An asker that cannot be identified, or asks about another group's gateway, gets the gRPC error
 // PermissionDenied; every other request gets a decision.
 func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (*authv3.CheckResponse, error) {
-	response, _, err := s.decide(ctx, check, s.config.Identify)
+	response, _, err := s.decide(ctx, check, s.settings.Identify)
 	return response, err
 }

@@ -41,9 +41,9 @@ func editedExample(t *testing.T, old, replacement string) string {
 }
 
 // oldVersion is the version of a policy in the example as it stands.
-func oldVersion(t *testing.T, policy string) string {
+func oldVersion(t *testing.T, name string) string {
 	t.Helper()
-	return fixture.Load(t, example).Policy(policy).Version
+	return fixture.Load(t, example).Policy(name).Version
 }
 
 // statusAsked asks for /v1/status by a route that was made with a version of its policy.

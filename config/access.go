@@ -70,24 +70,6 @@ func timeOf(t *timestamppb.Timestamp) time.Time {
 	return t.AsTime()
 }
 
-// consumersDistinct reports two consumers that claim certificates by the same criteria. Overlaps that only a certificate
-// can show (one consumer by common name, another by fingerprint) are denied when it comes.
-func (b *builder) consumersDistinct() {
-	claimed := map[CertificateMatch]*CertificateMatch{}
-	for _, c := range b.model.Consumers() {
-		for i, match := range c.Certificates {
-			key := *match
-			key.Consumer, key.Origin = nil, Origin{}
-			if other := claimed[key]; other != nil && match.Truststore != nil {
-				b.fail(b.documents["Consumer"][c.Name], fmt.Sprintf("spec.certificates[%d]", i),
-					"the same certificates are claimed by the Consumer %q at %s", other.Consumer.Name, other.Origin)
-				continue
-			}
-			claimed[key] = match
-		}
-	}
-}
-
 func (b *builder) policy(d *document.Document, m *sallyportv1.Policy) {
 	spec := m.GetSpec()
 	version := contentHash(spec)
@@ -183,6 +165,9 @@ func (b *builder) forward(d *document.Document, p *Policy, headers []*sallyportv
 			b.fail(d, at, "the header %q is set by this policy and cannot be let pass as well", name)
 		}
 		b.forwardable(d, at, name)
+		if b.unresolved[d] {
+			continue // who it is believed from cannot be told
+		}
 		if !p.Authenticate.DemandsCertificate() || slices.ContainsFunc(p.Authorize, func(r *AuthorizeRule) bool { return len(r.Consumers) == 0 }) {
 			b.fail(d, at, "a caller's own %q is believed only from named proxies: authenticate by certificate alone, and let every rule name `consumers`", name)
 		}

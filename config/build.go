@@ -16,10 +16,11 @@ import (
 )
 
 // Build resolves the references between documents and checks everything that concerns more than one of them. It returns
-// all problems, sorted by file and line; the Model is nil exactly when one of them is an error.
+// all problems, sorted by file and line. The Model is nil when one of them is an error, when a document is broken, and when
+// the documents are not complete: Complete tells whether every file was read to its end.
 //
-// Complete tells whether every file was read to its end. Nothing is said of references to documents that are broken, or
-// of unknown names at all where documents may be missing: one mistake is reported once.
+// Nothing is said of references to documents that are broken, or of unknown names at all where documents may be missing:
+// one mistake is reported once. For the same reason there are warnings only where all is whole.
 func Build(documents []*document.Document, complete bool) (*Model, document.Problems) {
 	b := &builder{
 		model: &Model{
@@ -27,18 +28,23 @@ func Build(documents []*document.Document, complete bool) (*Model, document.Prob
 			gateways: map[string]*Gateway{}, roles: map[string]*Role{}, consumers: map[string]*Consumer{},
 			policies: map[string]*Policy{}, upstreams: map[string]*Upstream{}, routes: map[string]*Route{}, tests: map[string]*Test{},
 		},
-		documents: map[string]map[string]*document.Document{},
-		complete:  complete,
+		documents:  map[string]map[string]*document.Document{},
+		unresolved: map[*document.Document]bool{},
+		complete:   complete,
 	}
 	for _, d := range documents {
 		b.register(d)
 	}
 	b.build()
+	whole := complete && !slices.ContainsFunc(documents, (*document.Document).Broken) && len(b.problems.Errors()) == 0
+	if whole {
+		b.warn()
+	}
 	b.problems.Sort()
-	if len(b.problems.Errors()) > 0 || !complete {
+	if !whole {
 		return nil, b.problems
 	}
-	b.model.revision = revision(documents)
+	b.model.documents, b.model.revision = documents, revision(documents)
 	return b.model, b.problems
 }
 
@@ -48,8 +54,11 @@ type builder struct {
 	model *Model
 	// documents by kind and name, the broken ones included.
 	documents map[string]map[string]*document.Document
-	complete  bool
-	problems  document.Problems
+	// unresolved are documents with a reference that leads nowhere: what they seem to lack may be there.
+	unresolved map[*document.Document]bool
+	// complete tells whether every document is known by kind and name.
+	complete bool
+	problems document.Problems
 }
 
 func (b *builder) build() {
@@ -69,9 +78,6 @@ func (b *builder) build() {
 	each(b, "Test", b.test)
 	b.virtualHosts()
 	b.model.forwardable = forwardable(b.model.policies)
-	if len(b.problems.Errors()) == 0 {
-		b.warn()
-	}
 }
 
 // register notes a document under its kind and name.
@@ -116,6 +122,7 @@ func lookup[T any](b *builder, built map[string]T, d *document.Document, path, k
 	if found, ok := built[name]; ok {
 		return found, true
 	}
+	b.unresolved[d] = true
 	var none T
 	if _, declared := b.documents[kind][name]; !declared && b.complete {
 		names := slices.Sorted(maps.Keys(b.documents[kind]))

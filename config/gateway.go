@@ -149,7 +149,7 @@ func (b *builder) upstream(d *document.Document, m *sallyportv1.Upstream) {
 		ConnectTimeout: DefaultConnectTimeout,
 	}
 	for i, address := range u.Addresses {
-		if _, err := netip.ParseAddrPort(address); err != nil {
+		if parsed, err := netip.ParseAddrPort(address); err != nil || parsed.Port() == 0 {
 			b.fail(d, fmt.Sprintf("spec.endpoints.addresses.items[%d]", i), "expected an IP address with a port, such as 10.0.0.7:8443, found %q; a name goes under `dns`", address)
 		}
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -52,9 +53,19 @@ func ReadFiles(directory string) ([]File, error) {
 	files := make([]File, len(paths))
 	for i, path := range paths {
 		files[i].Path = path
-		files[i].Data, files[i].Err = os.ReadFile(path)
+		files[i].Data, files[i].Err = readFile(path)
 	}
 	return files, nil
+}
+
+// readFile reads a file, or as much of it as shows that it is too large.
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	return io.ReadAll(io.LimitReader(file, document.MaxSize+1))
 }
 
 // Decode decodes files. It says whether all of them could be read to their end.

@@ -26,6 +26,8 @@ type Model struct {
 	routes       map[string]*Route
 	tests        map[string]*Test
 	forwardable  []string
+	// documents that the Model was built from.
+	documents []*document.Document
 }
 
 // Revision is a hash of the configuration's content: hexadecimal, the same for the same resources wherever their files

@@ -9,7 +9,8 @@ import (
 )
 
 // Compare orders matches by precedence, the one that is tried first being less: the more specific path, then one that
-// names methods (fewer before more), then more headers (Gateway API, HTTPRouteRule.matches).
+// names methods before one that does not, then more headers (Gateway API, HTTPRouteRule.matches). Where all of that is
+// equal the order is by the text of the match, and so never by the order of files.
 //
 // Paths are compared segment by segment from the left. A literal is more specific than a variable, that than the rest of
 // a template, and that than the end of a prefix; so exact matches come before templates of their length, and longer
@@ -23,7 +24,8 @@ func (m Match) Compare(other Match) int {
 	)
 }
 
-// Ambiguous tells whether some request is taken by both matches with neither being the more specific.
+// Ambiguous tells whether the two differ in their methods at most, and some request is taken by both: nobody can have
+// meant that. That one names methods and the other does not is no ambiguity.
 func (m Match) Ambiguous(other Match) bool {
 	if m.comparePath(other) != 0 || slices.CompareFunc(m.Headers, other.Headers, compareHeaders) != 0 {
 		return false

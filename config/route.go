@@ -94,47 +94,62 @@ func (b *builder) match(d *document.Document, m *sallyportv1.RouteMatch, at stri
 	return match
 }
 
-// entriesFor returns the entries of a gateway by which a request for the hostname can come.
+// entriesFor returns the entries of a gateway by which a request for the hostname can come: on each listener the one whose
+// hostnames name it most exactly, as TLS server names choose it.
 func entriesFor(g *Gateway, hostname string) []*Entry {
 	var entries []*Entry
 	for _, l := range g.Listeners {
-		for _, e := range l.Entries {
-			if covered(hostname, e.Hostnames) && !slices.Contains(e.Elsewhere, hostname) {
-				entries = append(entries, e)
-			}
+		if e := l.owner(hostname); e != nil {
+			entries = append(entries, e)
 		}
 	}
 	return entries
 }
 
+// owner is the entry with the hostname itself, or else with the longest wildcard that takes it, or nil.
+func (l *Listener) owner(hostname string) *Entry {
+	var best *Entry
+	longest := -1
+	for _, e := range l.Entries {
+		for _, pattern := range e.Hostnames {
+			switch {
+			case pattern == hostname:
+				return e
+			case covered(hostname, []string{pattern}) && len(pattern) > longest:
+				best, longest = e, len(pattern)
+			}
+		}
+	}
+	return best
+}
+
 // virtualHosts gives every entry its hostnames with the rules of all routes, in order of precedence, and reports rules of
 // which one can never be told from the other.
 func (b *builder) virtualHosts() {
-	hosts := map[*Entry]map[string]*VirtualHost{}
+	rules := map[*Entry]map[string][]*Rule{}
 	for _, r := range b.model.Routes() {
 		if r.Gateway == nil {
 			continue
 		}
 		for _, hostname := range r.Hostnames {
 			for _, e := range entriesFor(r.Gateway, hostname) {
-				if hosts[e] == nil {
-					hosts[e] = map[string]*VirtualHost{}
+				if rules[e] == nil {
+					rules[e] = map[string][]*Rule{}
 				}
-				host := hosts[e][hostname]
-				if host == nil {
-					host = &VirtualHost{Hostname: hostname}
-					hosts[e][hostname] = host
-				}
-				host.Rules = append(host.Rules, r.Rules...)
+				rules[e][hostname] = append(rules[e][hostname], r.Rules...)
 			}
 		}
 	}
 	reported := map[[2]*Rule]bool{}
-	for e, byName := range hosts {
-		for _, hostname := range slices.Sorted(maps.Keys(byName)) {
-			host := byName[hostname]
-			b.order(host, reported)
-			e.VirtualHosts = append(e.VirtualHosts, host)
+	for _, g := range b.model.Gateways() {
+		for _, l := range g.Listeners {
+			for _, e := range l.Entries {
+				for _, hostname := range slices.Sorted(maps.Keys(rules[e])) {
+					host := &VirtualHost{Hostname: hostname, Rules: rules[e][hostname]}
+					b.order(host, reported)
+					e.VirtualHosts = append(e.VirtualHosts, host)
+				}
+			}
 		}
 	}
 }
@@ -164,8 +179,7 @@ func (b *builder) ambiguous(hostname string, first, second *Rule) {
 	if second.Origin.Compare(first.Origin) < 0 {
 		first, second = second, first
 	}
-	b.problems = append(b.problems, document.Problem{
-		Origin: second.Origin, Field: "match",
-		Message: fmt.Sprintf("takes the same requests for %s as the rule %q at %s, and neither is the more specific", hostname, first.Name, first.Origin),
-	})
+	at := fmt.Sprintf("spec.rules[%d].match", slices.Index(second.Route.Rules, second))
+	b.fail(b.documents["Route"][second.Route.Name], at,
+		"takes the same requests for %s as the rule %q at %s, and neither is the more specific", hostname, first.Name, first.Origin)
 }

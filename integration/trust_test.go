@@ -126,8 +126,8 @@ func TestKeptEscapedSlashesNeverSeparateSegments(t *testing.T) {
 		"/v1/persons/1%2f2":         http.StatusOK, // one segment
 		"/v1/persons/1%2F2":         http.StatusOK,
 		"/v1/persons/1/2":           http.StatusForbidden,
-		"/v1/persons%2f1":           http.StatusForbidden, // not below /v1/persons
-		"/v1/persons/1%2f../alerts": http.StatusForbidden,
+		"/v1/persons%2f1":           http.StatusForbidden,  // not below /v1/persons
+		"/v1/persons/1%2f../alerts": http.StatusBadRequest, // dots beside an escaped slash could be read in two ways
 	} {
 		status, body, err := e.get(client, path)
 		if err != nil || status != want {

@@ -14,7 +14,7 @@ func peerUser(connection *net.UnixConn) (uid int, err error) {
 	var found *syscall.Ucred
 	var failed error
 	if err := raw.Control(func(descriptor uintptr) {
-		found, failed = syscall.GetsockoptUcred(int(descriptor), syscall.SOL_SOCKET, syscall.SO_PEERCRED) //nolint:gosec // G115: a file descriptor is an int
+		found, failed = syscall.GetsockoptUcred(int(descriptor), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	}); err != nil {
 		return 0, err
 	}

@@ -2,6 +2,7 @@ package asker
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -19,6 +20,13 @@ func folder(t *testing.T) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(path) })
 	return path
+}
+
+func closed(t *testing.T, what io.Closer) {
+	t.Helper()
+	if err := what.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestASocketIsForItsOwnerAloneAndGoesWithItsListener(t *testing.T) {
@@ -98,17 +106,17 @@ func TestOnlyOurOwnUserAndRootMayConnect(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer listener.Close()
+			defer closed(t, listener)
 			client, err := net.Dial("unix", path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer client.Close()
+			defer closed(t, client)
 			server, err := listener.Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer server.Close()
+			defer closed(t, server)
 			with := socketCredentials{group: "edge", peerUser: func(*net.UnixConn) (int, error) { return test.uid, test.err }}
 			_, info, err := with.ServerHandshake(server)
 			if (err == nil) != test.want {
@@ -123,8 +131,7 @@ func TestOnlyOurOwnUserAndRootMayConnect(t *testing.T) {
 		})
 	}
 	one, other := net.Pipe()
-	defer one.Close()
-	defer other.Close()
+	defer closed(t, other)
 	if _, _, err := SocketCredentials("edge").ServerHandshake(one); err == nil {
 		t.Error("a connection that is no socket was accepted")
 	}

@@ -46,10 +46,13 @@ func TestARecordHoldsTheDecisionAndNoQuery(t *testing.T) {
 			t.Errorf("%s is %v, want %v", key, got[key], want)
 		}
 	}
+	if !strings.Contains(string(encoded), `"origin":"policies.yaml:3:1"`) {
+		t.Errorf("no origin in %s", encoded)
+	}
 	if strings.Contains(string(encoded), "secret") {
 		t.Error("the query is in the record")
 	}
-	if step := denial().Steps[0]; step.Origin != "policies.yaml:3:1" || step.Outcome != policy.Denies {
+	if step := denial().Steps[0]; step.Origin.String() != "policies.yaml:3:1" || step.Outcome != policy.Denies {
 		t.Errorf("step %+v", step)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/reason"
+	"github.com/sallyport-project/sallyport/config"
 )
 
 // Record is one decision.
@@ -23,8 +24,8 @@ type Record struct {
 	Status int           `json:"status"`
 	Reason reason.Reason `json:"reason"`
 	Detail string        `json:"detail,omitempty"`
-	// Origin is the file, line and column of the configuration that decided.
-	Origin string `json:"origin,omitempty"`
+	// Origin is where in the configuration it was decided.
+	Origin Place `json:"origin,omitzero"`
 
 	// Asker is the identity, or the group, of the proxy that asked.
 	Asker          string   `json:"asker,omitempty"`
@@ -60,9 +61,18 @@ type Step struct {
 	Outcome       policy.Outcome  `json:"outcome"`
 	Reason        reason.Reason   `json:"reason,omitempty"`
 	Detail        string          `json:"detail,omitempty"`
-	Origin        string          `json:"origin,omitempty"`
+	Origin        Place           `json:"origin,omitzero"`
 	PolicyVersion string          `json:"policy_version,omitempty"`
 }
+
+// Place is a place in a configuration file. It is put into words only when somebody reads it.
+type Place config.Origin
+
+// String is file:line:column; empty for no place.
+func (p Place) String() string { return config.Origin(p).String() }
+
+// MarshalText is String.
+func (p Place) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // Circumstances are what a decision itself does not know.
 type Circumstances struct {
@@ -79,12 +89,12 @@ const maxPath = 2 << 10
 func NewRecord(d *policy.Decision, c Circumstances) Record {
 	r := Record{
 		Time: c.Time, Duration: c.Duration, Status: c.Status, Asker: c.Asker,
-		Allowed: d.Allowed, Reason: d.Reason, Detail: d.Detail, Origin: d.Origin.String(),
+		Allowed: d.Allowed, Reason: d.Reason, Detail: d.Detail, Origin: Place(d.Origin),
 		PolicyVersions: d.PolicyVersions, Consumer: d.Consumer, Truststore: d.Truststore,
 		Steps: make([]Step, len(d.Steps)),
 	}
 	for i, s := range d.Steps {
-		r.Steps[i] = Step{s.Name, s.Outcome, s.Reason, s.Detail, s.Origin.String(), s.PolicyVersion}
+		r.Steps[i] = Step{s.Name, s.Outcome, s.Reason, s.Detail, Place(s.Origin), s.PolicyVersion}
 	}
 	if q := d.Request; q != nil {
 		r.RequestID, r.Gateway, r.Listener, r.Entry = q.ID, q.Gateway, q.Listener, q.Entry

@@ -43,7 +43,7 @@ func (l Log) Record(r Record) {
 		return
 	}
 	l.Logger.Log(level, "decision",
-		"request_id", r.RequestID, "allowed", r.Allowed, "status", r.Status, "reason", string(r.Reason), "detail", r.Detail, "origin", r.Origin,
+		"request_id", r.RequestID, "allowed", r.Allowed, "status", r.Status, "reason", string(r.Reason), "detail", r.Detail, "origin", r.Origin.String(),
 		"gateway", r.Gateway, "listener", r.Listener, "entry", r.Entry, "route", r.Route, "rule", r.Rule, "policy", r.Policy,
 		"policy_versions", r.PolicyVersions, "upstream", r.Upstream,
 		"method", r.Method, "host", r.Host, "path", r.Path,

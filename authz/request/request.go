@@ -118,7 +118,11 @@ func requestID(http *authv3.AttributeContext_HttpRequest) string {
 }
 
 func notInRequestID(c rune) bool {
-	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-._:", c))
+	switch {
+	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.ContainsRune("-._:", c):
+		return false
+	}
+	return true
 }
 
 // checkContext wants either a way to an upstream or an outcome, and never both.

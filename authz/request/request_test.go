@@ -2,6 +2,7 @@ package request_test
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -50,7 +51,7 @@ func TestAGoodRequestIsReadWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Path != "/v1/persons/1" || r.Query != "q=x" || r.Method != "GET" || r.Host != "api.example.org" || r.SNI != "api.example.org" {
+	if r.Path != "/v1/persons/1" || r.Query != "q=x" || r.Method != http.MethodGet || r.Host != "api.example.org" || r.SNI != "api.example.org" {
 		t.Errorf("read %+v", r)
 	}
 	if r.ID != "d3b0-1" || r.Certificate != "-----BEGIN%20" {
@@ -129,7 +130,8 @@ func TestWhatCanBeReadInTwoWaysIsRefused(t *testing.T) {
 				t.Fatal("there is no request to record")
 			}
 			var problem *request.Error
-			if errors.As(err, &problem); test.want == "" && err != nil || test.want != "" && (problem == nil || problem.Reason != test.want) {
+			errors.As(err, &problem)
+			if test.want == "" && err != nil || test.want != "" && (problem == nil || problem.Reason != test.want) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})

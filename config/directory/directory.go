@@ -30,7 +30,8 @@ type Reading struct {
 // Config is what a Source needs.
 type Config struct {
 	Directory string
-	Logger    hclog.Logger
+	// Logger is told when the folder cannot be read. Silent if nil.
+	Logger hclog.Logger
 	// Debounce is how long the folder must be quiet before it is read again. Default 100ms.
 	Debounce time.Duration
 }
@@ -44,6 +45,9 @@ type Source struct {
 
 // New makes a source. Nothing is read until Read or Run.
 func New(config Config) *Source {
+	if config.Logger == nil {
+		config.Logger = hclog.NewNullLogger()
+	}
 	return &Source{config: config, watcher: filewatch.New(filewatch.Config{Logger: config.Logger, Debounce: config.Debounce})}
 }
 

@@ -61,6 +61,13 @@ var kindsNotSupportedYet = map[string]bool{"Provider": true}
 // Broken tells whether the document could not be read; its Kind and Name may still be known.
 func (d *Document) Broken() bool { return d.Message == nil }
 
+// WithMessage returns the document with another message, and the places of the first.
+func (d *Document) WithMessage(message proto.Message) *Document {
+	changed := *d
+	changed.Message = message
+	return &changed
+}
+
 // At returns where a field is written, given its path in the schema (`spec.rules[0].match`), and the path as it reads in
 // YAML. A field that is not written is placed at the nearest one around it that is.
 func (d *Document) At(path string) (Origin, string) {

@@ -190,19 +190,32 @@ func cut(path string) (segment, rest string) {
 
 // Overlap tells whether some path matches both templates. With prefix, what lies below the second matches it as well.
 func Overlap(a, b *Template, prefix bool) bool {
+	if prefix && b.source == "/" {
+		return true
+	}
 	for i := 0; ; i++ {
 		aEnds, bEnds := i == len(a.segments), i == len(b.segments)
 		switch {
 		case bEnds:
 			return aEnds || prefix
-		case prefix && b.source == "/":
-			return true
-		case aEnds:
+		case aEnds || !a.segments[i].meets(b.segments[i]):
 			return false
 		case a.segments[i].Kind == Rest || b.segments[i].Kind == Rest:
 			return true
-		case a.segments[i].Kind == Literal && b.segments[i].Kind == Literal && a.segments[i].Text != b.segments[i].Text:
-			return false
 		}
 	}
+}
+
+// meets tells whether both match the beginning of some rest of a path. The empty literal of a trailing slash is the only
+// thing that a variable and a rest do not match.
+func (s Segment) meets(other Segment) bool {
+	switch {
+	case s.Kind == Literal && other.Kind == Literal:
+		return s.Text == other.Text
+	case s.Kind == Literal:
+		return s.Text != ""
+	case other.Kind == Literal:
+		return other.Text != ""
+	}
+	return true
 }

@@ -80,8 +80,9 @@ func withoutEndpoints(u *config.Upstream) *clusterv3.Cluster {
 	}
 }
 
-// resolved has a cluster use all addresses of a host by DNS, of both families (STRICT_DNS, by the extension that has
-// taken its place).
+// resolved has a cluster use all addresses of a host by DNS (STRICT_DNS, by the extension that has taken its place). They
+// are of one family, IPv4 if there are any: many a server has both in DNS and listens on IPv4 alone, and each address
+// counts as an endpoint, so that half of all connections would fail.
 func resolved(c *clusterv3.Cluster, u *config.Upstream) {
 	host, portText, err := net.SplitHostPort(u.DNS)
 	if err != nil {
@@ -93,7 +94,7 @@ func resolved(c *clusterv3.Cluster, u *config.Upstream) {
 	}
 	c.ClusterDiscoveryType = &clusterv3.Cluster_ClusterType{ClusterType: &clusterv3.Cluster_CustomClusterType{
 		Name:        dnsClusterName,
-		TypedConfig: pack(&dnsclusterv3.DnsCluster{RespectDnsTtl: true, DnsLookupFamily: dnsv3.DnsLookupFamily_ALL}),
+		TypedConfig: pack(&dnsclusterv3.DnsCluster{RespectDnsTtl: true, DnsLookupFamily: dnsv3.DnsLookupFamily_V4_PREFERRED}),
 	}}
 	c.LoadAssignment = assignment(u, socketAddress(host, uint32(port)))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -24,6 +25,9 @@ const (
 
 // anyHost is the virtual host of what no other one takes.
 const anyHost = "*"
+
+// hostAttempts is how often Envoy looks for another endpoint than the one that failed.
+const hostAttempts = 3
 
 // retryOn are the failures after which the upstream cannot have seen the request, so that even one that must not be
 // repeated may be sent again: a connection that was not made, one that was closed under the request before its headers
@@ -109,9 +113,23 @@ func virtualHost(e *config.Entry, hostname string, rules []*config.Rule) *routev
 	}
 	host.Routes = append(host.Routes, nowhere(e, NoRoute, checkcontext.OutcomeNoRoute, http.StatusNotFound))
 	if len(rules) > 0 {
-		host.RetryPolicy = &routev3.RetryPolicy{RetryOn: retryOn, NumRetries: wrapperspb.UInt32(1)}
+		host.RetryPolicy = retryPolicy()
 	}
 	return host
+}
+
+// retryPolicy sends what nobody can have seen once more, to another endpoint if there is one.
+func retryPolicy() *routev3.RetryPolicy {
+	return &routev3.RetryPolicy{
+		RetryOn: retryOn, NumRetries: wrapperspb.UInt32(1),
+		RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
+			Name: "envoy.retry_host_predicates.previous_hosts",
+			ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{
+				TypedConfig: pack(&previoushostsv3.PreviousHostsPredicate{}),
+			},
+		}},
+		HostSelectionRetryMaxAttempts: hostAttempts,
+	}
 }
 
 // misdirected makes the host for names of other entries (RFC 9110, section 15.5.20): what they demand of a caller's
@@ -192,6 +210,8 @@ func routeMatch(m config.Match) *routev3.RouteMatch {
 
 // routeAction leads to the rule's upstreams. One that is called over TLS is called by its server name in the Host header
 // as well: a server that has its hosts by name, as our own gateways do, takes the two together or not at all.
+// routeAction leads to the rule's upstreams. One that is called over TLS is asked for by the name that it is verified by,
+// in SNI and Host alike: a server that compares the two, as ours do, would answer 421 to the caller's own Host.
 func routeAction(rule *config.Rule) *routev3.RouteAction {
 	action := &routev3.RouteAction{Timeout: durationpb.New(rule.Timeout)}
 	if rule.Timeout > idleStream {

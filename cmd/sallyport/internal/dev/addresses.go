@@ -1,10 +1,14 @@
 package dev
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +33,8 @@ type addresses struct {
 	api func(upstream, address string, listener net.Listener)
 	// failed is told of what could not be given an address.
 	failed func(error)
+	// held keep other environments from ports that nobody listens on yet.
+	held []io.Closer
 }
 
 func newAddresses(api func(upstream, address string, listener net.Listener), failed func(error)) *addresses {
@@ -125,7 +131,7 @@ func (a *addresses) sample(upstream, endpoint, port string) (string, error) {
 // claim listens on a port of loopback, or on a free one where it is taken.
 func (a *addresses) claim(port uint32, what string) (net.Listener, error) {
 	wanted := net.JoinHostPort(loopback, strconv.Itoa(int(port)))
-	if !a.given[wanted] {
+	if !a.given[wanted] && a.reserve(port) {
 		if listener, err := net.Listen("tcp", wanted); err == nil {
 			a.given[wanted] = true
 			return listener, nil
@@ -139,6 +145,30 @@ func (a *addresses) claim(port uint32, what string) (net.Listener, error) {
 	a.given[address] = true
 	a.moved = append(a.moved, fmt.Sprintf("port %d is taken: %s is on %s", port, what, address))
 	return listener, nil
+}
+
+// reserve keeps other environments from a port, which an Envoy binds only later. It tells whether no other has it. Where
+// there are no abstract sockets (unix(7)), an environment that begins in the same moment may get the same port.
+func (a *addresses) reserve(port uint32) bool {
+	if runtime.GOOS != "linux" {
+		return true
+	}
+	mark, err := net.Listen("unix", fmt.Sprintf("@sallyport/dev/port/%d", port))
+	if err != nil {
+		return false
+	}
+	a.held = append(a.held, mark)
+	return true
+}
+
+// hold keeps the reservations until the context ends.
+func (a *addresses) hold(ctx context.Context) error {
+	<-ctx.Done()
+	var err error
+	for _, mark := range a.held {
+		err = errors.Join(err, mark.Close())
+	}
+	return err
 }
 
 // takeMoved returns what has been moved since it was last called.

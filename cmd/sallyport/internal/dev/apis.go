@@ -18,11 +18,17 @@ import (
 // with the configuration and stay.
 type apis struct {
 	environment *environment
-	ctx         context.Context
+	ctx         context.Context // theirs; ended by end
+	end         context.CancelFunc
 
 	mu      sync.Mutex
 	servers []*sampleapi.Server
 	running sync.WaitGroup
+}
+
+func newAPIs(ctx context.Context, e *environment) *apis {
+	within, end := context.WithCancel(ctx)
+	return &apis{environment: e, ctx: within, end: end}
 }
 
 // start begins a sample API. It may be called while the environment runs.
@@ -38,9 +44,10 @@ func (a *apis) start(upstream, address string, listener net.Listener) {
 	})
 }
 
-// run waits until the context has ended and all of them with it.
+// run waits for the end of the context, ends all of them, and waits until they have.
 func (a *apis) run(ctx context.Context) error {
 	<-ctx.Done()
+	a.end()
 	a.running.Wait()
 	return nil
 }

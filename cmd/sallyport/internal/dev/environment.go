@@ -141,8 +141,9 @@ func (e *environment) assemble(ctx context.Context, group *rungroup.Group) (err 
 	if err != nil {
 		return err
 	}
-	e.apis = &apis{environment: e, ctx: ctx}
+	e.apis = newAPIs(ctx, e)
 	e.addresses = newAddresses(e.apis.start, e.fail)
+	group.Add("addresses", e.addresses.hold)
 	e.pipeline = pipeline.New(pipeline.Config{
 		Logger: logger.Named("configuration"), Clock: e.clock, Keeper: e.keeper, Authorizer: e.service,
 		Publisher: &pipeline.Proxies{Cache: e.cache, Logger: logger.Named("translate")},
