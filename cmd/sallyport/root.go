@@ -43,9 +43,14 @@ var errReported = errors.New("reported")
 func run(ctx context.Context, args []string, s streams) int {
 	root := newRoot(s)
 	root.SetArgs(args)
+	begun := false
+	noteBegin(root, &begun)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
+	}
+	if !begun { // an unknown command, a missing flag
+		err = usageError{err}
 	}
 	var usage usageError
 	var problems document.Problems
@@ -63,6 +68,19 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	fmt.Fprintf(s.err, "sallyport: %v\n", err)
 	return exitFailed
+}
+
+// noteBegin has every command note that its command line was accepted and its work has begun.
+func noteBegin(cmd *cobra.Command, begun *bool) {
+	if work := cmd.RunE; work != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*begun = true
+			return work(cmd, args)
+		}
+	}
+	for _, below := range cmd.Commands() {
+		noteBegin(below, begun)
+	}
 }
 
 // newRoot makes the command tree.
