@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/sallyport-project/sallyport/internal/serving"
 )
 
 // ServerConfig is what a Server needs.
@@ -54,23 +56,7 @@ func NewServer(config ServerConfig) (*Server, error) {
 // Run serves on the listener until the context ends, and then returns nil once the calls have ended or the drain timeout
 // has passed. It closes the listener. Call it once.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
-	done := make(chan error, 1)
-	go func() { done <- s.grpc.Serve(listener) }()
-	select {
-	case err := <-done:
-		return fmt.Errorf("authorization server: %w", err)
-	case <-ctx.Done():
-	}
-	stopped := make(chan struct{})
-	go func() { s.grpc.GracefulStop(); close(stopped) }()
-	timer := time.NewTimer(s.config.DrainTimeout)
-	defer timer.Stop()
-	select {
-	case <-stopped:
-	case <-timer.C:
-		s.grpc.Stop()
-	}
-	if err := <-done; err != nil {
+	if err := serving.GRPC(ctx, s.grpc, listener, s.config.DrainTimeout); err != nil {
 		return fmt.Errorf("authorization server: %w", err)
 	}
 	return nil

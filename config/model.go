@@ -272,7 +272,7 @@ type CertificateMatch struct {
 	Origin            Origin
 	Truststore        *Truststore
 	SubjectCommonName string
-	// SubjectDN and IssuerDN are in the form of pkix.Name.String (RFC 4514).
+	// SubjectDN and IssuerDN are distinguished names as RFC 4514 writes them, the last relative one first.
 	SubjectDN, IssuerDN string
 	SANURI, SANDNS      string
 	// SPKISHA256 and CertificateSHA256 are lower-case hexadecimal.

@@ -4,10 +4,7 @@
 // A name, once released, keeps its meaning: logs, alerts and callers' code depend on it. The package judges nothing.
 package reason
 
-import (
-	"net/http"
-	"strings"
-)
+import "net/http"
 
 // Reason is the name of a reason, in snake_case.
 type Reason string
@@ -61,8 +58,8 @@ const (
 	Internal          Reason = "internal"
 )
 
-// typeBase is what every type URI begins with.
-const typeBase = "https://sallyport.dev/problems/"
+// typeBase is what every type URI begins with: the page that explains the reasons, each under its name.
+const typeBase = "https://github.com/sallyport-project/sallyport/blob/main/docs/reference/reasons.md#"
 
 // Entry is what is fixed about a reason.
 type Entry struct {
@@ -95,7 +92,7 @@ func (r Reason) Title() string {
 }
 
 // Type is the reason's stable URI.
-func (r Reason) Type() string { return typeBase + strings.ReplaceAll(string(r), "_", "-") }
+func (r Reason) Type() string { return typeBase + string(r) }
 
 // OurFault tells whether the caller can do nothing about it but try again. Such answers never say more than that.
 func (r Reason) OurFault() bool { return r.Status() >= http.StatusInternalServerError }

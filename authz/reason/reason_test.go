@@ -39,7 +39,7 @@ func TestAnUnknownReasonLiesWithUsAndAllowsNothing(t *testing.T) {
 }
 
 func TestTypesAreURIsWithHyphens(t *testing.T) {
-	if got, want := reason.PermissionMissing.Type(), "https://sallyport.dev/problems/permission-missing"; got != want {
+	if got, want := reason.PermissionMissing.Type(), "https://github.com/sallyport-project/sallyport/blob/main/docs/reference/reasons.md#permission_missing"; got != want {
 		t.Errorf("type %s, want %s", got, want)
 	}
 }

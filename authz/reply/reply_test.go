@@ -127,7 +127,7 @@ func TestAValueThatEnvoyWouldRefuseIsNoAnswer(t *testing.T) {
 }
 
 func TestADenialTellsWhatThePolicyDiscloses(t *testing.T) {
-	const permissionMissing = "https://sallyport.dev/problems/permission-missing"
+	const permissionMissing = "https://github.com/sallyport-project/sallyport/blob/main/docs/reference/reasons.md#permission_missing"
 	policyOf := func(disclose sallyportv1.Disclose, hide bool) *reply.Policy {
 		return reply.Compile(&config.Policy{Disclose: disclose, HideAsNotFound: hide}, slices.Values(headers))
 	}

@@ -77,7 +77,7 @@ type Disclose int32
 const (
 	// The status and the request id alone.
 	Disclose_DISCLOSE_NOTHING Disclose = 0
-	// And the reason's stable type, such as `https://sallyport.dev/problems/permission-missing`.
+	// And the reason's stable type, the address of its explanation (docs/reference/reasons.md).
 	Disclose_DISCLOSE_REASON_TYPE Disclose = 1
 	// And a sentence with the particulars: which consumer, which certificate.
 	Disclose_DISCLOSE_DETAIL Disclose = 2

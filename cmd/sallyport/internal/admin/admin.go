@@ -16,6 +16,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/asker"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
+	"github.com/sallyport-project/sallyport/internal/serving"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 	"github.com/sallyport-project/sallyport/xds/cache"
@@ -99,17 +100,11 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := grpc.NewServer()
 	adminv1.RegisterAdminServiceServer(server, s)
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	select {
-	case err := <-done:
-		return fmt.Errorf("admin server: %w", err)
-	case <-ctx.Done():
-	}
-	server.Stop()
-	<-done
-	return nil
+	return serving.GRPC(ctx, server, listener, drain)
 }
+
+// drain is how long an operator's question may take to be answered once the server is to end.
+const drain = time.Second
 
 // Dial makes a client of a server's admin socket, and returns how to close it. Nothing is sent yet.
 func Dial(path string) (adminv1.AdminServiceClient, func(), error) {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/sallyport-project/sallyport/internal/serving"
 )
 
 // Received is what reached the API, as it answers in JSON.
@@ -59,20 +60,8 @@ func (s *Server) Run(ctx context.Context) error {
 		// What goes wrong in a handshake is the caller's to report.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
-	done := make(chan error, 1)
-	go func() {
-		done <- server.Serve(&securing{Listener: s.listener, tls: s.tlsConfig})
-	}()
-	select {
-	case err := <-done:
+	if err := serving.HTTP(ctx, server, &securing{Listener: s.listener, tls: s.tlsConfig}); err != nil {
 		return fmt.Errorf("sample API %s: %w", s.name, err)
-	case <-ctx.Done():
-	}
-	if err := server.Close(); err != nil {
-		return fmt.Errorf("sample API %s: %w", s.name, err)
-	}
-	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
-		return err
 	}
 	return nil
 }

@@ -2,11 +2,12 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/sallyport-project/sallyport/internal/serving"
 )
 
 // health answers /healthz (the process runs) and /readyz (it has a configuration in force).
@@ -27,16 +28,5 @@ func (h *health) Run(ctx context.Context) error {
 		fmt.Fprintln(w, "ready")
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(h.listener) }()
-	select {
-	case err := <-done:
-		return fmt.Errorf("health server: %w", err)
-	case <-ctx.Done():
-	}
-	err := server.Close()
-	if served := <-done; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return err
+	return serving.HTTP(ctx, server, h.listener)
 }
