@@ -196,11 +196,11 @@ func (e *estate) serve(role, source string, args ...string) *program {
 			e.t.Fatalf("%s has ended: %s", role, p.err.String())
 		default:
 		}
-		response, err := http.Get("http://" + health + "/readyz")
+		response, err := (&http.Client{Timeout: patience}).Get("http://" + health + "/readyz")
 		if err != nil {
 			return false
 		}
-		defer response.Body.Close()
+		defer func() { _ = response.Body.Close() }()
 		return response.StatusCode == http.StatusOK
 	})
 	return p
@@ -272,7 +272,7 @@ func (e *estate) pool(authority string) *x509.CertPool {
 
 // get asks the edge for a path; the status is 0 where no answer came.
 func (e *estate) get(client *http.Client, path string) (status int, body string, err error) {
-	request, err := http.NewRequest(http.MethodGet, "https://"+local(e.edgePort)+path, nil)
+	request, err := http.NewRequest(http.MethodGet, "https://"+local(e.edgePort)+path, http.NoBody)
 	if err != nil {
 		return 0, "", err
 	}
@@ -281,7 +281,7 @@ func (e *estate) get(client *http.Client, path string) (status int, body string,
 	if err != nil {
 		return 0, "", err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	return response.StatusCode, string(content), err
 }
@@ -294,15 +294,6 @@ func (e *estate) mustGet(client *http.Client, path string, want int) string {
 		e.t.Fatalf("GET %s: status %d, want %d (%v): %s", path, status, want, err, body)
 	}
 	return body
-}
-
-// problem is the reason in the body of a denial.
-func problem(body string) string {
-	var p struct{ Type string }
-	if json.Unmarshal([]byte(body), &p) != nil {
-		return ""
-	}
-	return p.Type[strings.LastIndexAny(p.Type, "/#:")+1:]
 }
 
 // status is what `proxy status` of the control plane says.
@@ -332,7 +323,7 @@ func freePort(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	return listener.Addr().(*net.TCPAddr).Port
 }
 

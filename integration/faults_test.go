@@ -98,7 +98,7 @@ func TestARefusedRevisionIsShownWithEnvoysOwnWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
+	defer func() { _ = taken.Close() }()
 	second := fmt.Sprintf("  - name: second\n    address: 127.0.0.1\n    port: %d\n    tls:\n    - {hostnames: [api.example.org], certificate: server}\n---\nkind: Role", taken.Addr().(*net.TCPAddr).Port)
 	changed := strings.Replace(e.configuration(), "---\napi_version: sallyport/v1\nkind: Role", strings.Replace(second, "kind: Role", "api_version: sallyport/v1\nkind: Role", 1), 1)
 	e.configure("edge.yaml", changed)

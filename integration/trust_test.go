@@ -27,7 +27,7 @@ func (e *estate) servedSerial() string {
 	if err != nil {
 		return ""
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	return connection.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.String()
 }
 
@@ -121,7 +121,7 @@ func TestKeptEscapedSlashesNeverSeparateSegments(t *testing.T) {
 	e.startAuthz()
 	e.startEnvoy()
 	client := e.client("mapps")
-	eventually(t, "the edge serves", func() bool { status, _, _ := e.get(client, "/v1/persons/1"); return status == http.StatusOK })
+	eventually(t, "the edge serves", func() bool { code, _, _ := e.get(client, "/v1/persons/1"); return code == http.StatusOK })
 	for path, want := range map[string]int{
 		"/v1/persons/1%2f2":         http.StatusOK, // one segment
 		"/v1/persons/1%2F2":         http.StatusOK,
@@ -129,11 +129,11 @@ func TestKeptEscapedSlashesNeverSeparateSegments(t *testing.T) {
 		"/v1/persons%2f1":           http.StatusForbidden,  // not below /v1/persons
 		"/v1/persons/1%2f../alerts": http.StatusBadRequest, // dots beside an escaped slash could be read in two ways
 	} {
-		status, body, err := e.get(client, path)
-		if err != nil || status != want {
-			t.Errorf("GET %s: %d, want %d (%v)", path, status, want, err)
+		code, body, err := e.get(client, path)
+		if err != nil || code != want {
+			t.Errorf("GET %s: %d, want %d (%v)", path, code, want, err)
 		}
-		if status == http.StatusOK && body != path {
+		if code == http.StatusOK && body != path {
 			t.Errorf("GET %s arrived as %s", path, body)
 		}
 	}

@@ -27,7 +27,7 @@ place, not written over).`,
     --admin-socket /run/sallyport/edge-1.sock --out /etc/envoy
   envoy -c /etc/envoy/bootstrap.json --use-dynamic-base-id`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			c.Identity = spiffe.Identity{TrustDomain: trustDomain, Kind: spiffe.Proxy, Group: group, Name: name}
 			for _, path := range []*string{&c.CertificatePath, &c.KeyPath, &c.CAPath, &c.AdminSocket, &out} {
 				if *path == "" {

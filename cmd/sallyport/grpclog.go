@@ -36,5 +36,5 @@ func (l grpcLogger) V(level int) bool { return level == 0 && l.logger.IsTrace() 
 
 func (l grpcLogger) fatal(message string) {
 	l.logger.Error(message)
-	os.Exit(exitFailed) // gRPC relies on it (grpclog.LoggerV2.Fatal)
+	os.Exit(exitFailed) //nolint:forbidigo // gRPC relies on it (grpclog.LoggerV2.Fatal)
 }

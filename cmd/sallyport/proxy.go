@@ -87,7 +87,7 @@ Exit code: 0, also where something was refused; 1 if the server cannot be reache
 				return admin.Explain(socket, err)
 			}
 			p := statusOf(status, proxies)
-			return write(cmd, s.out, p, func(w io.Writer) error { return p.table(w) })
+			return write(cmd, s.out, p, p.table)
 		},
 	}
 	cmd.Flags().StringVar(&socket, "admin-socket", admin.DefaultSocket, "the server's admin socket")

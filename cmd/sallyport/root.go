@@ -41,7 +41,7 @@ var errReported = errors.New("reported")
 
 // run runs the program and returns its exit code.
 func run(ctx context.Context, args []string, s streams) int {
-	root := newRoot(s)
+	root := newRoot(s) //nolint:contextcheck // each command gets the context when it runs
 	root.SetArgs(args)
 	begun := false
 	noteBegin(root, &begun)

@@ -178,12 +178,18 @@ func meaning(field *protogen.Field) string {
 func comment(c protogen.Comments) string { return strings.Join(strings.Fields(string(c)), " ") }
 
 func unsupported(field *protogen.Field) bool {
-	return proto.GetExtension(field.Desc.Options(), sallyportv1.E_NotSupportedYet).(bool)
+	return option(field.Desc.Options(), sallyportv1.E_NotSupportedYet)
+}
+
+// option is the value of one of our own options.
+func option(options proto.Message, of protoreflect.ExtensionType) bool {
+	set, ok := proto.GetExtension(options, of).(bool)
+	return ok && set
 }
 
 // listItem is the field of a message that is written as a list, or nil.
 func listItem(message *protogen.Message) *protogen.Field {
-	if proto.GetExtension(message.Desc.Options(), sallyportv1.E_WrittenAsList).(bool) {
+	if option(message.Desc.Options(), sallyportv1.E_WrittenAsList) {
 		return message.Fields[0]
 	}
 	return nil

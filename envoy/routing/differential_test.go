@@ -141,9 +141,10 @@ func (s *subject) compare(t *testing.T, random *rand.Rand) map[int]int {
 	return counts
 }
 
-func (s *subject) both(ctx context.Context, request routing.Request) (simulated, real answer, err error) {
-	real, err = s.oracle.ask(ctx, request)
-	return s.simulate(request), real, err
+// both returns what is simulated, and what Envoy does.
+func (s *subject) both(ctx context.Context, request routing.Request) (want, got answer, err error) {
+	got, err = s.oracle.ask(ctx, request)
+	return s.simulate(request), got, err
 }
 
 func (s *subject) simulate(request routing.Request) answer {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -222,14 +223,39 @@ func (o *oracle) hangUp() {
 
 // ask sends a request byte by byte as it is, which net/http would tidy up.
 func (o *oracle) ask(ctx context.Context, request routing.Request) (answer, error) {
-	response, err := o.send(ctx, request)
-	if err != nil && errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+	got, err := o.send(ctx, request)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		o.hangUp() // the connection was closed between two requests
-		response, err = o.send(ctx, request)
+		got, err = o.send(ctx, request)
 	}
 	if err != nil {
 		o.hangUp()
 		return answer{}, fmt.Errorf("ask Envoy about %+v: %w", request, err)
+	}
+	return got, nil
+}
+
+func (o *oracle) send(ctx context.Context, request routing.Request) (answer, error) {
+	if o.connection == nil {
+		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", o.address)
+		if err != nil {
+			return answer{}, err
+		}
+		o.connection, o.reader = connection, bufio.NewReader(connection)
+	}
+	if err := o.connection.SetDeadline(time.Now().Add(deadline)); err != nil {
+		return answer{}, err
+	}
+	if _, err := o.connection.Write(raw(request)); err != nil {
+		return answer{}, err
+	}
+	response, err := http.ReadResponse(o.reader, &http.Request{Method: request.Method})
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return answer{}, err
 	}
 	if response.Close {
 		o.hangUp()
@@ -238,28 +264,6 @@ func (o *oracle) ask(ctx context.Context, request routing.Request) (answer, erro
 		Status: response.StatusCode, Choice: response.Header.Get(choiceHeader),
 		Path: response.Header.Get(pathHeader), Host: response.Header.Get(hostHeader),
 	}, nil
-}
-
-func (o *oracle) send(ctx context.Context, request routing.Request) (*http.Response, error) {
-	if o.connection == nil {
-		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", o.address)
-		if err != nil {
-			return nil, err
-		}
-		o.connection, o.reader = connection, bufio.NewReader(connection)
-	}
-	if err := o.connection.SetDeadline(time.Now().Add(deadline)); err != nil {
-		return nil, err
-	}
-	if _, err := o.connection.Write(raw(request)); err != nil {
-		return nil, err
-	}
-	response, err := http.ReadResponse(o.reader, &http.Request{Method: request.Method})
-	if err != nil {
-		return nil, err
-	}
-	_, err = io.Copy(io.Discard, response.Body)
-	return response, err
 }
 
 func raw(request routing.Request) []byte {

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -322,27 +321,6 @@ func freePort(t *testing.T) int {
 		t.Fatal(errors.New("no TCP address"))
 	}
 	return address.Port
-}
-
-// call sends a request by a connection for the server name and with the certificate given, if any.
-func call(t *testing.T, port int, roots *x509.CertPool, serverName string, pair *ca.KeyPair, request *http.Request) (*http.Response, error) {
-	t.Helper()
-	config := &tls.Config{RootCAs: roots, ServerName: serverName}
-	if pair != nil {
-		config.Certificates = []tls.Certificate{pair.TLS()}
-	}
-	client := &http.Client{
-		Timeout: deadline,
-		Transport: &http.Transport{
-			TLSClientConfig: config, DisableKeepAlives: true, ForceAttemptHTTP2: true,
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			},
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	return client.Do(request.WithContext(t.Context()))
 }
 
 func serveAuthorizer(t *testing.T, a *authorizer) (address string, stop func()) {

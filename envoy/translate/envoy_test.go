@@ -1,6 +1,7 @@
 package translate_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"maps"
@@ -128,8 +129,15 @@ func newEdge(t *testing.T) *edge {
 	return e
 }
 
-// do calls the edge; its answer's body is read.
-func (e *edge) do(serverName string, pair *ca.KeyPair, method, url string, headers http.Header) (*http.Response, string, error) {
+// answer is what a caller gets.
+type answer struct {
+	status  int
+	headers http.Header
+	body    string
+}
+
+// do calls the edge.
+func (e *edge) do(serverName string, pair *ca.KeyPair, method, url string, headers http.Header) (answer, error) {
 	e.Helper()
 	request, err := http.NewRequestWithContext(e.Context(), method, url, http.NoBody)
 	if err != nil {
@@ -138,23 +146,23 @@ func (e *edge) do(serverName string, pair *ca.KeyPair, method, url string, heade
 	maps.Copy(request.Header, headers)
 	response, err := call(e.T, e.port, e.internal.pool(), serverName, pair, request)
 	if err != nil {
-		return nil, "", err
+		return answer{}, err
 	}
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	_ = response.Body.Close() // it is read to its end
-	return response, string(body), err
+	return answer{response.StatusCode, response.Header, string(body)}, err
 }
 
-func (e *edge) wantStatus(serverName string, pair *ca.KeyPair, method, url string, want int) (*http.Response, string) {
+func (e *edge) wantStatus(serverName string, pair *ca.KeyPair, method, url string, want int) answer {
 	e.Helper()
-	response, body, err := e.do(serverName, pair, method, url, nil)
+	got, err := e.do(serverName, pair, method, url, nil)
 	if err != nil {
 		e.Fatalf("%s %s: %v", method, url, err)
 	}
-	if response.StatusCode != want {
-		e.Fatalf("%s %s: status %d, want %d: %s", method, url, response.StatusCode, want, body)
+	if got.status != want {
+		e.Fatalf("%s %s: status %d, want %d: %s", method, url, got.status, want, got.body)
 	}
-	return response, body
+	return got
 }
 
 func TestEnvoyDoesWhatIsGenerated(t *testing.T) {
@@ -170,6 +178,7 @@ func TestEnvoyDoesWhatIsGenerated(t *testing.T) {
 		{"what leads nowhere is judged as well", (*edge).nowhere},
 		{"TRACE is 405", (*edge).trace},
 		{"certificates are asked for as each entry says", (*edge).clientCertificates},
+		{"a session of one entry is not resumed at another", (*edge).resumption},
 		{"an upstream without material is 503", (*edge).blocked},
 		{"an upstream by another name is not spoken to", (*edge).wrongName},
 		{"without the authorization service nothing passes", (*edge).withoutAuthorization},
@@ -196,38 +205,38 @@ func (e *edge) nothingIsRefused(ca.KeyPair) {
 
 func (e *edge) requestReachesTheAPI(mapps ca.KeyPair) {
 	_, before := e.authorizer.last()
-	response, body, err := e.do("api.example.org", &mapps, http.MethodGet, "https://API.example.org:8443/v1//persons/x/../%61?q=/../%2f", http.Header{
+	got, err := e.do("api.example.org", &mapps, http.MethodGet, "https://API.example.org:8443/v1//persons/x/../%61?q=/../%2f", http.Header{
 		"X-Envoy-Upstream-Rq-Timeout-Ms": {"1"}, "X-Forwarded-Client-Cert": {"Subject=forged"}, "X-Request-Id": {"mine"},
 		"X-Forwarded-For": {"192.0.2.1"}, "Authorization": {"Bearer x"}, "Cookie": {"secret=1"},
 	})
-	if err != nil || response.StatusCode != http.StatusOK {
-		e.Fatal(response, body, err)
+	if err != nil || got.status != http.StatusOK {
+		e.Fatal(got, err)
 	}
 	for name, want := range map[string]string{
 		"seen":                                "HTTP/1.1 api.internal /v1/persons/a?q=/../%2f api.internal edge",
 		"seen-x-envoy-upstream-rq-timeout-ms": "", "seen-x-forwarded-client-cert": "",
 		"server": "sallyport", "x-envoy-upstream-service-time": "",
 	} {
-		if got := response.Header.Get(name); got != want {
-			e.Errorf("%s is %q, want %q", name, got, want)
+		if value := got.headers.Get(name); value != want {
+			e.Errorf("%s is %q, want %q", name, value, want)
 		}
 	}
-	if got := response.Header.Get("seen-x-forwarded-for"); !strings.HasPrefix(got, "192.0.2.1,") {
-		e.Errorf("x-forwarded-for is %q, without the caller's own address at its end", got)
+	if value := got.headers.Get("seen-x-forwarded-for"); !strings.HasPrefix(value, "192.0.2.1,") {
+		e.Errorf("x-forwarded-for is %q, without the caller's own address at its end", value)
 	}
 	asked, times := e.authorizer.last()
 	if times != before+1 {
 		e.Errorf("the service was asked %d times", times-before)
 	}
 	attributes := asked.GetAttributes()
-	id := response.Header.Get("x-request-id")
+	id := got.headers.Get("x-request-id")
 	if headers := attributes.GetRequest().GetHttp().GetHeaders(); id == "" || id == "mine" ||
 		!maps.Equal(headers, map[string]string{"authorization": "Bearer x", "x-request-id": id}) {
 		e.Errorf("the answer has the id %q, and the service sees the headers %v", id, headers)
 	}
-	http := attributes.GetRequest().GetHttp()
-	if http.GetPath() != "/v1/persons/a?q=/../%2f" || http.GetHost() != "API.example.org" || http.GetMethod() != "GET" {
-		e.Errorf("the service sees %s %s %s", http.GetMethod(), http.GetHost(), http.GetPath())
+	asks := attributes.GetRequest().GetHttp()
+	if asks.GetPath() != "/v1/persons/a?q=/../%2f" || asks.GetHost() != "API.example.org" || asks.GetMethod() != http.MethodGet {
+		e.Errorf("the service sees %s %s %s", asks.GetMethod(), asks.GetHost(), asks.GetPath())
 	}
 	if !strings.HasPrefix(attributes.GetSource().GetCertificate(), "-----BEGIN%20CERTIFICATE") || attributes.GetTlsSession().GetSni() != "api.example.org" {
 		e.Errorf("the service sees the certificate %q and SNI %q", attributes.GetSource().GetCertificate(), attributes.GetTlsSession().GetSni())
@@ -246,11 +255,11 @@ func (e *edge) weightedUpstreams(ca.KeyPair) {
 	hosts := map[string]string{"api": "HTTP/1.1 api.internal /several api.internal edge", "api-h2": "HTTP/2.0 api-h2.internal /several api-h2.internal edge"}
 	missing := slices.Collect(maps.Keys(hosts))
 	for range 200 {
-		response, _ := e.wantStatus("api.example.org", nil, http.MethodGet, "https://api.example.org/several", http.StatusOK)
+		answered := e.wantStatus("api.example.org", nil, http.MethodGet, "https://api.example.org/several", http.StatusOK)
 		asked, _ := e.authorizer.last()
 		context := asked.GetAttributes().GetContextExtensions()
 		upstream := context[checkcontext.Upstream]
-		if got := response.Header.Get("seen"); got != hosts[upstream] || context[checkcontext.Rule] != "several" {
+		if got := answered.headers.Get("seen"); got != hosts[upstream] || context[checkcontext.Rule] != "several" {
 			e.Fatalf("the service is told %v, and the API saw %q", context, got)
 		}
 		missing = slices.DeleteFunc(missing, func(name string) bool { return name == upstream })
@@ -276,19 +285,19 @@ func (e *edge) nowhere(ca.KeyPair) {
 		{"late.example.org", "https://late.example.org/", http.StatusMisdirectedRequest},
 	} {
 		_, before := e.authorizer.last()
-		_, body := e.wantStatus(test.sni, nil, http.MethodGet, test.url, test.status)
-		if _, times := e.authorizer.last(); times != before+1 || body != "the service says no" {
-			e.Errorf("%s for %s: the service was asked %d times, and the answer is %q", test.sni, test.url, times-before, body)
+		got := e.wantStatus(test.sni, nil, http.MethodGet, test.url, test.status)
+		if _, times := e.authorizer.last(); times != before+1 || got.body != "the service says no" {
+			e.Errorf("%s for %s: the service was asked %d times, and the answer is %q", test.sni, test.url, times-before, got.body)
 		}
 	}
 }
 
 func (e *edge) trace(ca.KeyPair) {
 	for _, path := range []string{"/v1/persons/1", "/unknown"} {
-		response, body := e.wantStatus("api.example.org", nil, http.MethodTrace, "https://api.example.org"+path, http.StatusMethodNotAllowed)
-		if response.Header.Get("content-type") != "application/problem+json" || !strings.Contains(body, `"status":405`) ||
-			!strings.Contains(response.Header.Get("allow"), "GET") || response.Header.Get("seen") != "" {
-			e.Errorf("headers %v, body %q", response.Header, body)
+		got := e.wantStatus("api.example.org", nil, http.MethodTrace, "https://api.example.org"+path, http.StatusMethodNotAllowed)
+		if got.headers.Get("content-type") != "application/problem+json" || !strings.Contains(got.body, `"status":405`) ||
+			!strings.Contains(got.headers.Get("allow"), "GET") || got.headers.Get("seen") != "" {
+			e.Errorf("headers %v, body %q", got.headers, got.body)
 		}
 	}
 }
@@ -316,9 +325,37 @@ func (e *edge) clientCertificates(mapps ca.KeyPair) {
 		"none: a stranger's":     {"www.example.org", &stranger, true},
 		"no entry":               {"example.net", nil, false},
 	} {
-		response, _, err := e.do(test.sni, test.pair, http.MethodGet, "https://"+test.sni+"/v1/persons/1", nil)
-		if (err == nil) != test.passes || err == nil && response.StatusCode != http.StatusOK {
-			e.Errorf("%s: %v, %v", name, response, err)
+		got, err := e.do(test.sni, test.pair, http.MethodGet, "https://"+test.sni+"/v1/persons/1", nil)
+		if (err == nil) != test.passes || err == nil && got.status != http.StatusOK {
+			e.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+func (e *edge) resumption(mapps ca.KeyPair) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, test := range []struct {
+			first, second string
+			pair          *ca.KeyPair
+			resumes       bool
+		}{
+			{"www.example.org", "www.example.org", nil, true},
+			{"www.example.org", "strict.example.org", nil, false},
+			{"www.example.org", "api.example.org", nil, false},
+			{"strict.example.org", "strict.example.org", &mapps, true},
+			{"strict.example.org", "api.example.org", &mapps, false},
+		} {
+			config := &tls.Config{RootCAs: e.internal.pool(), MinVersion: version, MaxVersion: version, ClientSessionCache: &anySession{}}
+			if test.pair != nil {
+				config.Certificates = []tls.Certificate{test.pair.TLS()}
+			}
+			if _, err := e.handshake(config, test.first); err != nil {
+				e.Fatal(err)
+			}
+			state, err := e.handshake(config, test.second)
+			if state.DidResume != test.resumes || test.second == "strict.example.org" && test.pair == nil && err == nil {
+				e.Errorf("%s: from %s to %s: resumed %t, %v", tls.VersionName(version), test.first, test.second, state.DidResume, err)
+			}
 		}
 	}
 }
@@ -328,8 +365,8 @@ func (e *edge) blocked(ca.KeyPair) {
 }
 
 func (e *edge) wrongName(ca.KeyPair) {
-	response, _ := e.wantStatus("api.example.org", nil, http.MethodGet, "https://api.example.org/wrong-name", http.StatusServiceUnavailable)
-	if response.Header.Get("seen") != "" {
+	got := e.wantStatus("api.example.org", nil, http.MethodGet, "https://api.example.org/wrong-name", http.StatusServiceUnavailable)
+	if got.headers.Get("seen") != "" {
 		e.Error("the API was reached")
 	}
 }
@@ -337,8 +374,8 @@ func (e *edge) wrongName(ca.KeyPair) {
 func (e *edge) withoutAuthorization(mapps ca.KeyPair) {
 	e.stopAuthorizer()
 	for _, path := range []string{"/v1/persons/1", "/unknown"} {
-		response, _ := e.wantStatus("api.example.org", &mapps, http.MethodGet, "https://api.example.org"+path, http.StatusServiceUnavailable)
-		if response.Header.Get("seen") != "" {
+		got := e.wantStatus("api.example.org", &mapps, http.MethodGet, "https://api.example.org"+path, http.StatusServiceUnavailable)
+		if got.headers.Get("seen") != "" {
 			e.Error("the API was reached")
 		}
 	}

@@ -48,16 +48,10 @@ func routeConfiguration(e *config.Entry) *routev3.RouteConfiguration {
 	}
 	routes := &routev3.RouteConfiguration{Name: RoutesName(e)}
 	for _, hostname := range ordered(rules) {
-		if owner(e.Listener, hostname) == e {
-			routes.VirtualHosts = append(routes.VirtualHosts, virtualHost(e, hostname, rules[hostname]))
-		} else {
-			routes.VirtualHosts = append(routes.VirtualHosts, misdirected(e, hostname))
-		}
+		routes.VirtualHosts = append(routes.VirtualHosts, virtualHost(e, hostname, rules[hostname]))
 	}
 	for _, hostname := range e.Elsewhere {
-		if _, done := rules[hostname]; !done {
-			routes.VirtualHosts = append(routes.VirtualHosts, misdirected(e, hostname))
-		}
+		routes.VirtualHosts = append(routes.VirtualHosts, misdirected(e, hostname))
 	}
 	if _, all := rules[anyHost]; !all {
 		routes.VirtualHosts = append(routes.VirtualHosts, misdirected(e, anyHost))
@@ -81,25 +75,6 @@ func ordered(rules map[string][]*config.Rule) []string {
 		return strings.Compare(a, b)
 	})
 	return hostnames
-}
-
-// owner is the entry that a connection with this name as SNI gets: that of the name itself, or of the longest wildcard
-// that covers it. A route for a name under a wildcard belongs to no other entry whose wildcard is shorter.
-func owner(l *config.Listener, hostname string) *config.Entry {
-	var found *config.Entry
-	longest := 0
-	for _, e := range l.Entries {
-		for _, pattern := range e.Hostnames {
-			suffix, wildcard := strings.CutPrefix(pattern, "*")
-			if pattern == hostname {
-				return e
-			}
-			if wildcard && strings.HasSuffix(hostname, suffix) && len(pattern) > longest {
-				found, longest = e, len(pattern)
-			}
-		}
-	}
-	return found
 }
 
 // virtualHost makes the host of the rules, the first that matches being the one that counts.

@@ -25,12 +25,12 @@ const everything = "*"
 // addFolder notes each point at which a path could come to lead elsewhere, and everything in the folder that it leads to.
 func (p places) addFolder(path string) {
 	p.addPath(path)
-	real, err := filepath.EvalSymlinks(path)
+	folder, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return // it is not there yet
 	}
-	if info, err := os.Stat(real); err == nil && info.IsDir() {
-		p.add(real, everything)
+	if info, err := os.Stat(folder); err == nil && info.IsDir() {
+		p.add(folder, everything)
 	}
 }
 

@@ -31,8 +31,7 @@ func GRPC(ctx context.Context, server *grpc.Server, listener net.Listener, drain
 	case <-timer.C:
 		server.Stop()
 	}
-	<-done
-	return nil
+	return <-done // nil: it was asked to end
 }
 
 // HTTP serves until the context ends, and then closes every connection and returns nil. It closes the listener.

@@ -4,6 +4,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -63,7 +64,7 @@ func (s *Server) ListProxies(context.Context, *adminv1.ListProxiesRequest) (*adm
 			Identity: p.Identity, Group: p.Group, Connected: p.Connected, Since: timestamppb.New(p.Since), UserAgent: p.UserAgent,
 		}
 		for _, t := range p.Types {
-			state := &adminv1.TypeState{Type: t.Type, Accepted: uint32(t.Accepted), Pending: uint32(t.Pending)}
+			state := &adminv1.TypeState{Type: t.Type, Accepted: asCount(t.Accepted), Pending: asCount(t.Pending)}
 			for _, r := range t.Refused {
 				state.Refused = append(state.Refused, &adminv1.RefusedResource{
 					Name: r.Name, Version: r.Version, Message: r.Message, Time: timestamppb.New(r.Time),
@@ -75,6 +76,9 @@ func (s *Server) ListProxies(context.Context, *adminv1.ListProxiesRequest) (*adm
 	}
 	return response, nil
 }
+
+// asCount is a number of resources in the form of the API.
+func asCount(n int) uint32 { return uint32(min(max(n, 0), math.MaxUint32)) }
 
 func timeOf(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {

@@ -42,26 +42,26 @@ func newAddresses(api func(upstream, address string, listener net.Listener), fai
 }
 
 // move rewrites the addresses in the documents.
-func (a *addresses) move(documents []*document.Document) {
+func (a *addresses) move(ctx context.Context, documents []*document.Document) {
 	serving := map[string]string{} // where the listener is that serves a host and port
 	for _, d := range documents {
 		if gateway, ok := d.Message.(*sallyportv1.Gateway); ok {
-			a.moveGateway(gateway, serving)
+			a.moveGateway(ctx, gateway, serving)
 		}
 	}
 	for _, d := range documents {
 		if upstream, ok := d.Message.(*sallyportv1.Upstream); ok {
-			a.moveUpstream(upstream, serving)
+			a.moveUpstream(ctx, upstream, serving)
 		}
 	}
 }
 
-func (a *addresses) moveGateway(g *sallyportv1.Gateway, serving map[string]string) {
+func (a *addresses) moveGateway(ctx context.Context, g *sallyportv1.Gateway, serving map[string]string) {
 	for _, l := range g.GetSpec().GetListeners() {
 		port := strconv.Itoa(int(l.GetPort()))
 		key := g.GetMetadata().GetName() + "/" + l.GetName() + "/" + port
 		if a.listeners[key] == "" {
-			held, err := a.claim(l.GetPort(), "the listener "+g.GetMetadata().GetName()+"/"+l.GetName())
+			held, err := a.claim(ctx, l.GetPort(), "the listener "+g.GetMetadata().GetName()+"/"+l.GetName())
 			if err != nil {
 				a.failed(err)
 				continue
@@ -84,7 +84,7 @@ func (a *addresses) moveGateway(g *sallyportv1.Gateway, serving map[string]strin
 
 // moveUpstream sends an upstream to one of our own listeners where its TLS server name and port are that listener's, and
 // to a sample API otherwise.
-func (a *addresses) moveUpstream(u *sallyportv1.Upstream, serving map[string]string) {
+func (a *addresses) moveUpstream(ctx context.Context, u *sallyportv1.Upstream, serving map[string]string) {
 	endpoints := u.GetSpec().GetEndpoints()
 	wanted := endpoints.GetAddresses().GetItems()
 	if dns := endpoints.GetDns(); dns != "" {
@@ -100,7 +100,7 @@ func (a *addresses) moveUpstream(u *sallyportv1.Upstream, serving map[string]str
 			moved = append(moved, address)
 			continue
 		}
-		address, err := a.sample(u.GetMetadata().GetName(), endpoint, port)
+		address, err := a.sample(ctx, u.GetMetadata().GetName(), endpoint, port)
 		if err != nil {
 			a.failed(err)
 			return
@@ -111,14 +111,14 @@ func (a *addresses) moveUpstream(u *sallyportv1.Upstream, serving map[string]str
 }
 
 // sample returns the address of the sample API that stands for an endpoint, which it starts if there is none.
-func (a *addresses) sample(upstream, endpoint, port string) (string, error) {
+func (a *addresses) sample(ctx context.Context, upstream, endpoint, port string) (string, error) {
 	key := upstream + "/" + endpoint
 	if a.upstreams[key] == "" {
 		number, err := strconv.ParseUint(port, 10, 16)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", endpoint, err)
 		}
-		listener, err := a.claim(uint32(number), "the upstream "+upstream)
+		listener, err := a.claim(ctx, uint32(number), "the upstream "+upstream)
 		if err != nil {
 			return "", err
 		}
@@ -129,15 +129,15 @@ func (a *addresses) sample(upstream, endpoint, port string) (string, error) {
 }
 
 // claim listens on a port of loopback, or on a free one where it is taken.
-func (a *addresses) claim(port uint32, what string) (net.Listener, error) {
+func (a *addresses) claim(ctx context.Context, port uint32, what string) (net.Listener, error) {
 	wanted := net.JoinHostPort(loopback, strconv.Itoa(int(port)))
-	if !a.given[wanted] && a.reserve(port) {
-		if listener, err := net.Listen("tcp", wanted); err == nil {
+	if !a.given[wanted] && a.reserve(ctx, port) {
+		if listener, err := new(net.ListenConfig).Listen(ctx, "tcp", wanted); err == nil {
 			a.given[wanted] = true
 			return listener, nil
 		}
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
 	if err != nil {
 		return nil, fmt.Errorf("%s: no port of %s is free: %w", what, loopback, err)
 	}
@@ -149,11 +149,11 @@ func (a *addresses) claim(port uint32, what string) (net.Listener, error) {
 
 // reserve keeps other environments from a port, which an Envoy binds only later. It tells whether no other has it. Where
 // there are no abstract sockets (unix(7)), an environment that begins in the same moment may get the same port.
-func (a *addresses) reserve(port uint32) bool {
+func (a *addresses) reserve(ctx context.Context, port uint32) bool {
 	if runtime.GOOS != "linux" {
 		return true
 	}
-	mark, err := net.Listen("unix", fmt.Sprintf("@sallyport/dev/port/%d", port))
+	mark, err := new(net.ListenConfig).Listen(ctx, "unix", fmt.Sprintf("@sallyport/dev/port/%d", port))
 	if err != nil {
 		return false
 	}

@@ -28,7 +28,6 @@ import (
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/rungroup"
 	"github.com/sallyport-project/sallyport/config/directory"
-	"github.com/sallyport-project/sallyport/config/document"
 	"github.com/sallyport-project/sallyport/envoy/bootstrap"
 	"github.com/sallyport-project/sallyport/envoy/process"
 	"github.com/sallyport-project/sallyport/envoy/translate"
@@ -107,10 +106,8 @@ func Run(ctx context.Context, config Config) (err error) {
 	}
 	var cases error
 	group.Add("cases", func(ctx context.Context) error {
-		cases = e.run(ctx)
-		if config.Once || cases != nil {
+		if cases = e.run(ctx); config.Once || cases != nil {
 			cancel() // what was to be done is done
-			return nil
 		}
 		<-ctx.Done()
 		return nil
@@ -147,7 +144,7 @@ func (e *environment) assemble(ctx context.Context, group *rungroup.Group) (err 
 	e.pipeline = pipeline.New(pipeline.Config{
 		Logger: logger.Named("configuration"), Clock: e.clock, Keeper: e.keeper, Authorizer: e.service,
 		Publisher: &pipeline.Proxies{Cache: e.cache, Logger: logger.Named("translate")},
-		Transform: func(documents []*document.Document) { e.addresses.move(documents) },
+		Transform: e.addresses.move,
 		Changed:   e.changed,
 	})
 	e.source = directory.New(directory.Config{Directory: e.config.Directory, Logger: logger.Named("configuration")})
@@ -199,7 +196,7 @@ func (e *environment) assembleXDS(ctx context.Context, group *rungroup.Group) er
 	if err != nil {
 		return err
 	}
-	if e.xdsSocket, err = net.Listen("tcp", net.JoinHostPort(loopback, "0")); err != nil {
+	if e.xdsSocket, err = new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0")); err != nil {
 		return fmt.Errorf("listen for proxies: %w", err)
 	}
 	group.Add("control plane", func(ctx context.Context) error { return e.xds.Run(ctx, e.xdsSocket) })

@@ -42,7 +42,7 @@ type Config struct {
 	Authorizer Authorizer
 	Publisher  Publisher
 	// Transform, if not nil, may change documents before they are built; `sallyport dev` moves addresses to loopback.
-	Transform func([]*document.Document)
+	Transform func(context.Context, []*document.Document)
 	// Changed, if not nil, is told of each revision that was taken or refused.
 	Changed func(Status)
 }
@@ -72,11 +72,11 @@ type Pipeline struct {
 }
 
 // New makes a pipeline with nothing in it.
-func New(config Config) *Pipeline {
-	if config.Clock == nil {
-		config.Clock = time.Now
+func New(settings Config) *Pipeline {
+	if settings.Clock == nil {
+		settings.Clock = time.Now
 	}
-	return &Pipeline{config: config}
+	return &Pipeline{config: settings}
 }
 
 // Status returns the present state.
@@ -91,7 +91,7 @@ func (p *Pipeline) Load(ctx context.Context, reading directory.Reading) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.config.Transform != nil {
-		p.config.Transform(reading.Documents)
+		p.config.Transform(ctx, reading.Documents)
 	}
 	model, found := config.Build(reading.Documents, reading.Complete)
 	problems := append(slices.Clone(reading.Problems), found...)

@@ -8,12 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/sallyport-project/sallyport/internal/serving"
 )
@@ -58,7 +59,7 @@ func (s *Server) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler: s, ReadHeaderTimeout: 5 * time.Second, Protocols: &protocols,
 		// What goes wrong in a handshake is the caller's to report.
-		ErrorLog: log.New(io.Discard, "", 0),
+		ErrorLog: hclog.NewNullLogger().StandardLogger(nil),
 	}
 	if err := serving.HTTP(ctx, server, &securing{Listener: s.listener, tls: s.tlsConfig}); err != nil {
 		return fmt.Errorf("sample API %s: %w", s.name, err)

@@ -74,7 +74,7 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }() // nothing more is sent
 	deadline, _ := ctx.Deadline()
 	if err := connection.SetDeadline(deadline); err != nil {
 		return Outcome{}, err
@@ -97,7 +97,7 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 		}
 		return Outcome{}, fmt.Errorf("read the answer: %w", err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // what matters has been read
 	return l.read(ctx, c, response)
 }
 

@@ -35,7 +35,10 @@ func newOwnCertificate(certificate, key string, logger hclog.Logger) (*ownCertif
 		*file.absolute = path
 	}
 	c.watcher.Watch([]string{c.certificate, c.key}, nil)
-	return c, c.read()
+	if err := c.read(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func (c *ownCertificate) read() error {

@@ -141,7 +141,7 @@ func (s *server) controlPlane(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := listen("--xds-listen", s.config.XDSListen)
+	listener, err := listen(ctx, "--xds-listen", s.config.XDSListen)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (s *server) authorization(ctx context.Context) error {
 			return fmt.Errorf("--authz-certificate: %w", err)
 		}
 		s.group.Add("authorization service's certificate", certificate.Run)
-		listener, err := listen("--authz-listen", s.config.AuthzListen)
+		listener, err := listen(ctx, "--authz-listen", s.config.AuthzListen)
 		if err != nil {
 			return err
 		}
@@ -203,7 +203,7 @@ func (s *server) answer(name string, creds credentials.TransportCredentials, lis
 // operations serves operators.
 func (s *server) operations(ctx context.Context) error {
 	if s.config.HealthListen != "" {
-		listener, err := listen("--health-listen", s.config.HealthListen)
+		listener, err := listen(ctx, "--health-listen", s.config.HealthListen)
 		if err != nil {
 			return err
 		}
@@ -218,8 +218,8 @@ func (s *server) operations(ctx context.Context) error {
 	return nil
 }
 
-func listen(flag, address string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", address)
+func listen(ctx context.Context, flag, address string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w; name another address", flag, err)
 	}
