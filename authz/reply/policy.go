@@ -9,10 +9,11 @@ import (
 	"github.com/sallyport-project/sallyport/config"
 )
 
-// neverForwarded are removed from every request: by them an API could be led to another path or method than the one that
-// was authorised, or take a caller's word for its certificate.
+// neverForwarded are removed from every request: by them an API could be led to another path, method or host than the one
+// that was authorised, or take a caller's word for its certificate.
 var neverForwarded = []string{
-	"x-forwarded-client-cert", "x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url",
+	"forwarded", "x-forwarded-client-cert", "x-forwarded-host", "x-http-method", "x-http-method-override", "x-method-override",
+	"x-original-host", "x-original-url", "x-rewrite-url",
 }
 
 // Policy is what a policy says of replies, prepared. It is immutable.

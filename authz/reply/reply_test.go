@@ -49,7 +49,10 @@ func forwarding(pass ...string) *config.Policy {
 }
 
 func TestWhatTheUpstreamIsToldIsOursAlone(t *testing.T) {
-	always := []string{"x-forwarded-client-cert", "x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"}
+	always := []string{
+		"forwarded", "x-forwarded-client-cert", "x-forwarded-host", "x-http-method", "x-http-method-override", "x-method-override",
+		"x-original-host", "x-original-url", "x-rewrite-url",
+	}
 	all := map[string]string{"x-consumer": "mapps", "x-dn": "CN=mapps", "x-serial": "abc", "x-not-after": "2030-01-02T12:00:00Z", "x-subject": "consumer:mapps"}
 	for name, test := range map[string]struct {
 		policy   *config.Policy
