@@ -115,6 +115,10 @@ func TestAnEnvironmentFollowsEditsAndEndsWithoutATrace(t *testing.T) {
 		t.Errorf("after the mistake it gets %s", status)
 	}
 
+	// But a suspension counts at once, on connections that are open as well.
+	edit(t, filepath.Join(directory, "consumers.yaml"), "  contact: integration-team@example.org", "  contact: integration-team@example.org\n  suspended: true")
+	eventually(t, "the suspension takes effect", func() bool { return call(t, curl, "/v1/persons/1/alerts") == "403" })
+
 	if took := p.end(t, syscall.SIGINT); took > 5*time.Second {
 		t.Errorf("it took %v to end", took)
 	}

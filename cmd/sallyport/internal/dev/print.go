@@ -193,19 +193,12 @@ func testedPath(model *config.Model, g *config.Gateway, entry *config.Entry, con
 	for _, test := range model.Tests() {
 		for _, c := range test.Cases {
 			host, path, _ := config.SplitURL(c.Spec.GetRequest().GetUrl())
-			if test.Gateway == g && host == entry.Name && c.Spec.GetCaller().GetConsumer() == consumer.Name && method(c) == "GET" {
+			if test.Gateway == g && host == entry.Name && c.Spec.GetCaller().GetConsumer() == consumer.Name && scenario.Method(c) == "GET" {
 				return path
 			}
 		}
 	}
 	return "/"
-}
-
-func method(c *config.TestCase) string {
-	if m := c.Spec.GetRequest().GetMethod(); m != "" {
-		return m
-	}
-	return "GET"
 }
 
 // clientFiles writes a certificate for a consumer, unless there is one.

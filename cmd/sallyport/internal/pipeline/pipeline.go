@@ -102,21 +102,37 @@ func (p *Pipeline) Load(ctx context.Context, reading directory.Reading) error {
 	p.status.Problems = problems
 	if errs := problems.Errors(); len(errs) > 0 {
 		p.config.Logger.Error("the configuration has errors and is not used", "errors", len(errs), "revision in force", p.status.Revision)
+		err := p.suspend(ctx, reading.Documents)
 		p.changed()
-		return errs
+		return errors.Join(errs, err)
 	}
-	changed := model.Revision() != p.status.Revision
-	if changed {
-		p.status.Revision, p.status.Since = model.Revision(), p.config.Clock()
-	}
-	p.status.Model = model
-	material := p.config.Keeper.Apply(ctx, SpecsOf(model))
-	err := p.apply(model, material)
-	if changed || len(problems) > 0 {
-		p.config.Logger.Info("configuration in force", "revision", model.Revision(), "warnings", len(problems.Warnings()))
-	}
+	err := p.take(ctx, model)
 	p.changed()
 	return err
+}
+
+// suspend applies what a refused configuration says of suspended consumers: a mistake elsewhere keeps nobody in.
+func (p *Pipeline) suspend(ctx context.Context, documents []*document.Document) error {
+	if p.status.Model == nil {
+		return nil
+	}
+	names := config.Suspensions(documents)
+	suspended := p.status.Model.WithSuspended(names)
+	if suspended == p.status.Model {
+		return nil
+	}
+	p.config.Logger.Warn("consumers are suspended all the same", "consumers", names)
+	return p.take(ctx, suspended)
+}
+
+// take puts a model in force.
+func (p *Pipeline) take(ctx context.Context, model *config.Model) error {
+	if model.Revision() != p.status.Revision {
+		p.status.Revision, p.status.Since = model.Revision(), p.config.Clock()
+		p.config.Logger.Info("configuration in force", "revision", model.Revision(), "warnings", len(p.status.Problems.Warnings()))
+	}
+	p.status.Model = model
+	return p.apply(model, p.config.Keeper.Apply(ctx, SpecsOf(model)))
 }
 
 // Run follows the material until the context ends.

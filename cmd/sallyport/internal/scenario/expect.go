@@ -157,10 +157,11 @@ func Caller(c *config.TestCase) string {
 // Request is the request of a case, on one line.
 func Request(c *config.TestCase) string {
 	_, path, _ := config.SplitURL(c.Spec.GetRequest().GetUrl())
-	return method(c) + " " + path
+	return Method(c) + " " + path
 }
 
-func method(c *config.TestCase) string {
+// Method is the HTTP method of a case.
+func Method(c *config.TestCase) string {
 	if m := c.Spec.GetRequest().GetMethod(); m != "" {
 		return m
 	}

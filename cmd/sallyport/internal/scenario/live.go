@@ -89,7 +89,7 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 	if _, err := io.WriteString(connection, wire(c, host, path)); err != nil {
 		return Outcome{Refused: true, Why: err.Error()}, nil
 	}
-	response, err := http.ReadResponse(bufio.NewReader(connection), &http.Request{Method: method(c)})
+	response, err := http.ReadResponse(bufio.NewReader(connection), &http.Request{Method: Method(c)})
 	if err != nil {
 		// With TLS 1.3 a client learns of its certificate's refusal when it first reads (RFC 8446, 4.4.2.4).
 		if why, refused := refusal(err); refused {
@@ -142,7 +142,7 @@ func refusal(err error) (why string, refused bool) {
 // wire is the request as it goes out, with nothing normalised.
 func wire(c *config.TestCase, host, path string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", method(c), path)
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", Method(c), path)
 	headers := c.Spec.GetRequest().GetHeaders()
 	if _, ok := headers["host"]; !ok {
 		fmt.Fprintf(&b, "host: %s\r\n", host)

@@ -99,7 +99,7 @@ func (s *Simulator) simulate(ctx context.Context, c *config.TestCase) (Outcome, 
 	request := c.Spec.GetRequest()
 	host, path, _ := config.SplitURL(request.GetUrl())
 	plaintext := strings.HasPrefix(request.GetUrl(), "http://")
-	h := hop{request: routing.Request{SNI: hostOnly(host), Method: method(c), Host: host, Path: path, Headers: http.Header{}}}
+	h := hop{request: routing.Request{SNI: hostOnly(host), Method: Method(c), Host: host, Path: path, Headers: http.Header{}}}
 	for name, value := range request.GetHeaders() {
 		if strings.EqualFold(name, "host") {
 			h.request.Host = value
