@@ -116,7 +116,7 @@ Profiles:
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.authority, "ca", "ca", "the authority: path of its files without `.pem` and `-key.pem`")
+	flags.StringVar(&f.authority, "ca", "ca", "the authority: path of its files without .pem and -key.pem")
 	flags.StringVar(&f.profile, "profile", "client", "server, client, proxy, control-plane or authz")
 	flags.StringVar(&f.out, "out", ".", "folder to write to; made if it is not there")
 	flags.StringVar(&f.name, "name", "", "name of the files (required)")

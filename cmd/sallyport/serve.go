@@ -70,7 +70,7 @@ Development authorities (` + "`development: {}`" + `, and what they issued) are 
 	flags.StringVar(&c.AuthzKey, "authz-private-key", "", "the authorization service's private key in PEM; watched")
 	flags.StringVar(&c.AuthzSocketDir, "authz-socket-dir", "", "folder for Unix sockets of the authorization service, GROUP.sock for each group")
 	flags.DurationVar(&c.PolicyGrace, "policy-grace", time.Hour, "how long an earlier version of a policy is remembered for proxies that still run it")
-	flags.StringVar(&c.AdminSocket, "admin-socket", admin.DefaultSocket, "Unix socket for `sallyport proxy status` and the like")
+	flags.StringVar(&c.AdminSocket, "admin-socket", admin.DefaultSocket, "Unix socket that sallyport proxy status asks")
 	flags.StringVar(&c.HealthListen, "health-listen", "127.0.0.1:18002", "address of /healthz and /readyz; empty for none")
 	flags.DurationVar(&c.DrainTimeout, "drain-timeout", 5*time.Second, "how long requests and streams may take to end")
 	for _, required := range []string{"source", "trust-domain", "proxy-ca"} {
