@@ -92,7 +92,7 @@ func (b *builder) register(d *document.Document) {
 		b.documents[d.Kind] = named
 	}
 	if first := named[d.Name]; first != nil {
-		b.fail(d, "metadata.name", "there is a %s %q already, at %s", d.Kind, d.Name, first.Origin)
+		b.fail(d, "metadata.name", "the %s %q stands at %s already", d.Kind, d.Name, first.Origin)
 		return
 	}
 	named[d.Name] = d

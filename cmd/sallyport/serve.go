@@ -73,10 +73,7 @@ Development authorities (` + "`development: {}`" + `, and what they issued) are 
 	flags.StringVar(&c.AdminSocket, "admin-socket", admin.DefaultSocket, "Unix socket that sallyport proxy status asks")
 	flags.StringVar(&c.HealthListen, "health-listen", "127.0.0.1:18002", "address of /healthz and /readyz; empty for none")
 	flags.DurationVar(&c.DrainTimeout, "drain-timeout", 5*time.Second, "how long requests and streams may take to end")
-	for _, required := range []string{"source", "trust-domain", "proxy-ca"} {
-		_ = cmd.MarkFlagDirname("source") // the flags exist
-		_ = flags.SetAnnotation(required, "required", []string{"true"})
-	}
+	_ = cmd.MarkFlagDirname("source") // the flag exists
 	return cmd
 }
 

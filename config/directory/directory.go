@@ -44,11 +44,11 @@ type Source struct {
 }
 
 // New makes a source. Nothing is read until Read or Run.
-func New(config Config) *Source {
-	if config.Logger == nil {
-		config.Logger = hclog.NewNullLogger()
+func New(c Config) *Source {
+	if c.Logger == nil {
+		c.Logger = hclog.NewNullLogger()
 	}
-	return &Source{config: config, watcher: filewatch.New(filewatch.Config{Logger: config.Logger, Debounce: config.Debounce})}
+	return &Source{config: c, watcher: filewatch.New(filewatch.Config{Logger: c.Logger, Debounce: c.Debounce})}
 }
 
 // Read reads the folder now. Run will not report this content again.

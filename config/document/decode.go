@@ -2,6 +2,7 @@ package document
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -24,7 +25,12 @@ type decoder struct {
 	problems Problems
 	// failed holds the schema paths that could not be decoded.
 	failed map[string]bool
+	// depth is how many mappings are open.
+	depth int
 }
+
+// maxDepth bounds how deep mappings may lie in one another: forms that hold themselves would have no end.
+const maxDepth = 32
 
 // fail records a problem at a node.
 func (d *decoder) fail(path string, node *yaml.Node, format string, args ...any) {
@@ -55,6 +61,12 @@ func (d *decoder) message(m protoreflect.Message, node *yaml.Node, path, yamlPat
 		d.failAt(path, yamlPath, node, "expected a mapping, found %s", describe(node))
 		return
 	}
+	d.depth++
+	defer func() { d.depth-- }()
+	if d.depth > maxDepth {
+		d.failAt(path, yamlPath, node, "lies too deep: at most %d levels are read", maxDepth)
+		return
+	}
 	fields := m.Descriptor().Fields()
 	keys := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -65,11 +77,14 @@ func (d *decoder) message(m protoreflect.Message, node *yaml.Node, path, yamlPat
 		}
 		fd := fields.ByName(protoreflect.Name(key.Value))
 		if fd == nil {
-			d.failAt(at, yamlAt, key, "no such field; expected one of %s%s", strings.Join(fieldNames(fields), ", "), DidYouMean(key.Value, fieldNames(fields)))
+			d.failAt(at, yamlAt, key, "no such field; expected %s%s", oneOf(fieldNames(fields)), DidYouMean(key.Value, fieldNames(fields)))
+			if meant := Nearest(key.Value, fieldNames(fields)); meant != "" {
+				d.failed[join(path, meant)] = true // so it is not said to be missing
+			}
 			continue
 		}
 		d.remember(at, yamlAt, key)
-		if proto.GetExtension(fd.Options(), sallyportv1.E_NotSupportedYet).(bool) {
+		if notSupportedYet(fd) {
 			d.failAt(at, yamlAt, key, "is not supported yet")
 			continue
 		}
@@ -162,7 +177,11 @@ func (d *decoder) scalar(fd protoreflect.FieldDescriptor, node *yaml.Node, path,
 			return v, true
 		}
 	}
-	d.failAt(path, yamlPath, node, "expected %s, found %s", expected, describe(node))
+	hint := ""
+	if fd.Kind() == protoreflect.EnumKind {
+		hint = DidYouMean(node.Value, enumNames(fd.Enum()))
+	}
+	d.failAt(path, yamlPath, node, "expected %s, found %s%s", expected, describe(node), hint)
 	return protoreflect.Value{}, false
 }
 
@@ -202,21 +221,28 @@ func scalarReader(fd protoreflect.FieldDescriptor) (expected string, read func(*
 
 // enumReader reads an enumeration value by its name in lower case without the enumeration's prefix.
 func enumReader(ed protoreflect.EnumDescriptor) (expected string, read func(*yaml.Node) (protoreflect.Value, bool)) {
-	numbers := map[string]protoreflect.EnumNumber{}
+	return oneOf(enumNames(ed)), func(n *yaml.Node) (protoreflect.Value, bool) {
+		for i := range ed.Values().Len() {
+			if value := ed.Values().Get(i); EnumName(value) == n.Value && n.Value != unspecified {
+				return protoreflect.ValueOfEnum(value.Number()), true
+			}
+		}
+		return protoreflect.Value{}, false
+	}
+}
+
+// unspecified is the name of enumeration values that stand for nothing having been written.
+const unspecified = "unspecified"
+
+// enumNames are the names of an enumeration's values as they are written in YAML.
+func enumNames(ed protoreflect.EnumDescriptor) []string {
 	var names []string
 	for i := range ed.Values().Len() {
-		value := ed.Values().Get(i)
-		name := EnumName(value)
-		if name == "unspecified" {
-			continue
+		if name := EnumName(ed.Values().Get(i)); name != unspecified {
+			names = append(names, name)
 		}
-		numbers[name] = value.Number()
-		names = append(names, name)
 	}
-	return "one of " + strings.Join(names, ", "), func(n *yaml.Node) (protoreflect.Value, bool) {
-		number, ok := numbers[n.Value]
-		return protoreflect.ValueOfEnum(number), ok
-	}
+	return names
 }
 
 // EnumName is how an enumeration value is written in YAML: CLIENT_AUTH_MODE_OPTIONAL of ClientAuthMode is `optional`.
@@ -235,10 +261,16 @@ func EnumName(value protoreflect.EnumValueDescriptor) string {
 
 // listField returns the only field of a message that is written as a list, or nil for any other message.
 func listField(md protoreflect.MessageDescriptor) protoreflect.FieldDescriptor {
-	if proto.GetExtension(md.Options(), sallyportv1.E_WrittenAsList).(bool) {
+	if is, _ := proto.GetExtension(md.Options(), sallyportv1.E_WrittenAsList).(bool); is {
 		return md.Fields().Get(0)
 	}
 	return nil
+}
+
+// notSupportedYet tells whether a field belongs to the language and has no behaviour.
+func notSupportedYet(fd protoreflect.FieldDescriptor) bool {
+	is, _ := proto.GetExtension(fd.Options(), sallyportv1.E_NotSupportedYet).(bool)
+	return is
 }
 
 func isScalarMessage(md protoreflect.MessageDescriptor) bool {
@@ -253,20 +285,12 @@ func fieldNames(fields protoreflect.FieldDescriptors) []string {
 	return names
 }
 
-func kindNames() []string {
-	var names []string
-	for name := range kinds {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func kindNames() []string { return slices.Sorted(maps.Keys(kinds)) }
 
-func listKinds() string { return strings.Join(kindNames(), ", ") }
-
+// join adds a name to a path; a key that has no name stands for what it is in.
 func join(path, name string) string {
-	if path == "" {
-		return name
+	if path == "" || name == "" {
+		return path + name
 	}
 	return path + "." + name
 }
@@ -287,7 +311,7 @@ func describe(node *yaml.Node) string {
 	case "!!merge":
 		return "a merge key; anchors and aliases are not accepted"
 	}
-	return strconv.Quote(node.Value)
+	return quote(node.Value)
 }
 
 // field returns the value of a key of a mapping, or nil.

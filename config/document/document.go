@@ -13,11 +13,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"buf.build/go/protovalidate"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
@@ -27,6 +27,7 @@ const MaxSize = 4 << 20
 
 // Document is one resource as it was written.
 type Document struct {
+	// Kind and Name are empty where they cannot be told; a Kind is one of the language.
 	Kind, Name string
 	Origin     Origin
 	// Message is the resource, such as *sallyportv1.Gateway; nil where the document is broken.
@@ -100,7 +101,10 @@ func parent(path string) string {
 // the file could be read to its end: where it could not, it may hold documents of which nothing is known.
 func Decode(file string, data []byte) (documents []*Document, complete bool, problems Problems) {
 	if len(data) > MaxSize {
-		return nil, false, Problems{{Origin: Origin{File: file}, Message: fmt.Sprintf("the file has %d bytes; at most %d are read", len(data), MaxSize)}}
+		return nil, false, Problems{{Origin: Origin{File: file}, Message: fmt.Sprintf("the file is too large: at most %d bytes are read", MaxSize)}}
+	}
+	if at := notText(data); at >= 0 {
+		return nil, false, Problems{{Origin: originOf(file, data, at), Message: fmt.Sprintf("this is not text in UTF-8: found the byte %#x", data[at])}}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	for {
@@ -125,18 +129,58 @@ func Decode(file string, data []byte) (documents []*Document, complete bool, pro
 	}
 }
 
-var yamlErrorLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
+// notText returns where the first character stands that cannot be in a YAML file, or -1. The YAML library knows no line of
+// it, and may stop before it.
+func notText(data []byte) int {
+	for i := 0; i < len(data); {
+		r, size := utf8.DecodeRune(data[i:])
+		byteOrderMark := r == '\ufeff' && i == 0
+		if !printable(r) && !byteOrderMark || r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// printable tells whether a character may stand in a YAML file (c-printable of YAML 1.2, section 5.1, without the byte
+// order mark, which may only stand first).
+func printable(r rune) bool {
+	return r == '\t' || r == '\n' || r == '\r' || r == 0x85 || r >= 0x20 && r <= 0x7e ||
+		r >= 0xa0 && r <= 0xd7ff || r >= 0xe000 && r <= 0xfffd && r != 0xfeff || r >= 0x10000
+}
+
+// originOf is the place of a byte.
+func originOf(file string, data []byte, offset int) Origin {
+	before := data[:offset]
+	line := before[bytes.LastIndexByte(before, '\n')+1:]
+	return Origin{File: file, Line: bytes.Count(before, []byte("\n")) + 1, Column: utf8.RuneCount(line) + 1}
+}
+
+var (
+	yamlErrorLine   = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
+	yamlErrorAnchor = regexp.MustCompile(`^(?:yaml: )?unknown anchor '(.*)' referenced$`)
+)
 
 // syntaxProblem places a syntax error of the YAML library, which knows no column, at the first character of its line.
 func syntaxProblem(file string, data []byte, err error) Problem {
+	if anchor := yamlErrorAnchor.FindStringSubmatch(err.Error()); anchor != nil {
+		return Problem{
+			Origin:  originOf(file, data, max(0, bytes.Index(data, []byte("*"+anchor[1])))),
+			Message: "expected a value, found an alias; anchors and aliases are not accepted",
+		}
+	}
 	problem := Problem{Origin: Origin{File: file, Line: 1, Column: 1}, Message: strings.TrimPrefix(err.Error(), "yaml: ")}
 	if m := yamlErrorLine.FindStringSubmatch(err.Error()); m != nil {
-		line, _ := strconv.Atoi(m[1])
+		problem.Origin.Line, _ = strconv.Atoi(m[1])
 		problem.Message = m[2]
-		problem.Origin.Line = line
-		if lines := bytes.Split(data, []byte("\n")); line >= 1 && line <= len(lines) {
-			text := lines[line-1]
-			problem.Origin.Column = len(text) - len(bytes.TrimLeft(text, " \t")) + 1
+	}
+	if lines := bytes.Split(data, []byte("\n")); problem.Origin.Line <= len(lines) {
+		text := lines[problem.Origin.Line-1]
+		indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+		problem.Origin.Column = len(indent) + 1
+		if bytes.ContainsRune(indent, '\t') {
+			problem.Message += "; lines are indented with spaces, not with tabs"
 		}
 	}
 	problem.Message = "this is not YAML: " + problem.Message
@@ -153,19 +197,9 @@ func decodeDocument(file string, root *yaml.Node) (*Document, Problems) {
 		d.fail("", root, "expected a mapping with api_version, kind, metadata and spec")
 		return d.document, d.problems
 	}
-	kind := field(root, "kind")
 	d.document.Name = scalar(field(field(root, "metadata"), "name"))
-	d.document.Kind = scalar(kind)
-	create, known := kinds[d.document.Kind]
-	switch {
-	case kind == nil:
-		d.fail("kind", root, "is missing; expected one of %s", listKinds())
-	case kindsNotSupportedYet[d.document.Kind]:
-		d.fail("kind", kind, "%s is not supported yet", d.document.Kind)
-	case !known:
-		d.fail("kind", kind, "no kind %q; expected one of %s%s", d.document.Kind, listKinds(), DidYouMean(d.document.Kind, kindNames()))
-	}
-	if !known || d.problems != nil {
+	create := d.kind(root)
+	if create == nil {
 		return d.document, d.problems
 	}
 	message := create()
@@ -177,6 +211,25 @@ func decodeDocument(file string, root *yaml.Node) (*Document, Problems) {
 	return d.document, d.problems
 }
 
+// kind finds out what the document holds, and returns how to make it; nil where that is nothing that we know.
+func (d *decoder) kind(root *yaml.Node) func() proto.Message {
+	node := field(root, "kind")
+	name := scalar(node)
+	switch create := kinds[name]; {
+	case create != nil:
+		d.document.Kind = name
+		return create
+	case node == nil:
+		d.fail("kind", root, "is missing; expected %s", oneOf(kindNames()))
+	case kindsNotSupportedYet[name]:
+		d.document.Kind = name
+		d.fail("kind", node, "%s is not supported yet", name)
+	default:
+		d.fail("kind", node, "expected %s, found %s%s", oneOf(kindNames()), describe(node), DidYouMean(name, kindNames()))
+	}
+	return nil
+}
+
 // validate applies the schema's rules. What already failed to decode is not judged again.
 func (d *decoder) validate(message proto.Message) {
 	err := protovalidate.Validate(message)
@@ -184,12 +237,10 @@ func (d *decoder) validate(message proto.Message) {
 	switch {
 	case err == nil:
 	case errors.As(err, &invalid):
-		for _, violation := range invalid.Violations {
-			path := protovalidate.FieldPathString(violation.Proto.GetField())
-			if d.failedAround(path) {
-				continue
+		for _, v := range invalid.Violations {
+			if path, words := d.explain(message.ProtoReflect().Descriptor(), v); !d.failedAround(path) {
+				d.problems = append(d.problems, d.document.Problem(path, "%s", words))
 			}
-			d.problems = append(d.problems, d.document.Problem(path, "%s", explain(violation)))
 		}
 	default:
 		d.problems = append(d.problems, d.document.Problem("", "the schema's rules could not be applied: %v", err))
@@ -210,32 +261,4 @@ func (d *decoder) failedAround(path string) bool {
 func within(path, outer string) bool {
 	rest, ok := strings.CutPrefix(path, outer)
 	return ok && (rest == "" || outer == "" || rest[0] == '.' || rest[0] == '[')
-}
-
-// explain is a violation in words for the person who wrote the file.
-func explain(v *protovalidate.Violation) string {
-	message := v.Proto.GetMessage()
-	switch v.Proto.GetRuleId() {
-	case "required", "":
-		if v.Proto.GetRuleId() == "required" {
-			return "is missing"
-		}
-	case "string.pattern":
-		if pattern := v.RuleValue.String(); patternsInWords[pattern] != "" {
-			message = "expected " + patternsInWords[pattern]
-		}
-	}
-	if v.FieldValue.IsValid() && v.FieldDescriptor != nil && v.FieldDescriptor.Kind() == protoreflect.StringKind && !v.FieldDescriptor.IsList() && !v.FieldDescriptor.IsMap() {
-		return fmt.Sprintf("%s; found %q", message, v.FieldValue.String())
-	}
-	return message
-}
-
-// patternsInWords says what the schema's regular expressions ask for.
-var patternsInWords = map[string]string{
-	"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": "lower-case letters, digits and hyphens, beginning and ending with a letter or digit",
-	"^[A-Z]+$":                        "an HTTP method in capitals",
-	"^[0-9a-f]{64}$":                  "64 lower-case hexadecimal digits",
-	"^https?://[^/]+(/.*)?$":          "a URL with http:// or https://",
-	`^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`: "a host name in lower case without a port, or *. and one",
 }
