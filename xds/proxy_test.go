@@ -198,7 +198,8 @@ func (p *proxy) takeAll() {
 		select {
 		case response := <-p.responses:
 			p.ack(response)
-		case <-p.end:
+		case err := <-p.end:
+			p.end <- err // for whoever asks
 			return
 		}
 	}

@@ -116,7 +116,9 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	case <-timer.C:
 		s.grpc.Stop()
 	}
-	<-done
+	if err := <-done; err != nil {
+		return fmt.Errorf("xds server: %w", err)
+	}
 	return nil
 }
 
