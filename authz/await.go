@@ -8,12 +8,16 @@ import (
 	"github.com/sallyport-project/sallyport/config"
 )
 
+// maxWait is the longest wait, whatever time a call has: an asker sets its own deadline, and while nobody knows the gateway
+// that it names, nobody can tell whether the gateway is its own.
+const maxWait = 2 * time.Second
+
 // replyMargin is what is left of a call's time for the answer to reach the proxy.
 const replyMargin = 20 * time.Millisecond
 
 // await returns the view in force, once it knows what the request refers to: a proxy may have its routes before we have
 // the model that they were made from. It waits no longer than the call's deadline allows, or else the usual time of a
-// check, and not at all for a request that is refused anyway. It tells whether everything is known.
+// check, never longer than maxWait, and not at all for a request that is refused anyway. It tells whether everything is known.
 func (s *Service) await(ctx context.Context, r *request.Request, wait bool) (*view, bool) {
 	now := s.view.Load()
 	if s.knows(now, r) || !wait {
@@ -42,7 +46,7 @@ func patience(ctx context.Context) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = time.Until(deadline)
 	}
-	return limit - replyMargin
+	return min(limit-replyMargin, maxWait)
 }
 
 // knows tells whether the request can be judged by the view. A version of a policy that has outlived its grace is not

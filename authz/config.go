@@ -28,7 +28,7 @@ type Config struct {
 	// InUse, if not nil, tells whether some proxy may still run routes that were made with an earlier version of a policy.
 	// Such a version is kept beyond the grace.
 	InUse func(policy, version string) bool
-	// Grace is how long an earlier version is kept at least; DefaultGrace if zero.
+	// Grace is how long an earlier version is kept at least, and how long a removed rule is remembered; DefaultGrace if zero.
 	Grace time.Duration
 	// CacheSize is how many certificates are remembered; identity.DefaultCacheSize if zero.
 	CacheSize int

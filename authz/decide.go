@@ -61,7 +61,7 @@ func (s *Service) decide(ctx context.Context, check *authv3.CheckRequest, who id
 // basis is what a decision was made by.
 type basis struct {
 	asker   asker.Asker
-	replies *reply.Policy // of the policy that was asked; nil if there is none
+	replies *reply.Policy // of the policy that the rule has now; nil if there is none
 }
 
 // judge decides, and says by what.
@@ -80,11 +80,11 @@ func (s *Service) judge(ctx context.Context, r *request.Request, malformed error
 		return d, by
 	}
 	now, known := s.await(ctx, r, malformed == nil)
-	by.replies = now.replies[r.Policy]
-	switch {
-	case now.engine == nil:
+	if now.engine == nil {
 		return policy.Deny(r, policy.StepPolicy, reason.PolicyUnknown, "there is no configuration yet"), by
-	case malformed != nil:
+	}
+	by.replies = now.replies[now.engine.PolicyOf(r.Context)]
+	if malformed != nil {
 		return refuse(r, malformed), by
 	}
 	if d := now.foreign(by.asker, r); d != nil {

@@ -19,7 +19,7 @@ import (
 // ServerConfig is what a Server needs.
 type ServerConfig struct {
 	Service *Service
-	// Credentials decide who may connect: TLS by asker.ServerTLS, or asker.SocketCredentials.
+	// Credentials decide who may connect: TLS by spiffe.ServerTLS, or asker.SocketCredentials.
 	Credentials credentials.TransportCredentials
 	// DrainTimeout bounds how long Run waits for calls to end once its context has. Default 2s.
 	DrainTimeout time.Duration

@@ -72,8 +72,8 @@ func TestByTLSTheCertificateSaysWhoAsks(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(proxies.Certificate())
 	own := identified(t, proxies, ca.Service, spiffe.Identity{TrustDomain: "example.org", Kind: spiffe.Authz, Name: "a"})
-	settings, err := asker.ServerTLS(asker.TLSConfig{
-		ProxyAuthorities: pool, Clock: h.clock.Now, Certificate: func() (*tls.Certificate, error) { return &own, nil },
+	settings, err := spiffe.ServerTLS(spiffe.TLSConfig{
+		Authorities: pool, Clock: h.clock.Now, Certificate: func() (*tls.Certificate, error) { return &own, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -48,15 +48,15 @@ func New(settings Config) (*Service, error) {
 	return s, nil
 }
 
-// Apply decides by this model and material from now on. Versions of policies that were current before stay known, for
-// proxies whose routes were made with them. When Apply returns, no later request is judged by what was before.
+// Apply decides by this model and material from now on. Versions of policies that were current before, and rules that were
+// there, stay known for proxies whose routes were made with them. When Apply returns, no later request is judged by what was before.
 func (s *Service) Apply(model *config.Model, material *inventory.Snapshot) {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	before := s.view.Load()
 	now := s.settings.Clock()
 	engine := policy.Compile(policy.Input{
-		Model: model, Material: material, Verifier: s.verifier, Now: now, Previous: before.engine,
+		Model: model, Material: material, Verifier: s.verifier, Now: now, Previous: before.engine, Grace: s.settings.Grace,
 		Keep: func(name, version string, since time.Time) bool { return s.keeps(name, version, since, now) },
 	})
 	after := &view{engine: engine, replies: make(map[string]*reply.Policy), superseded: make(chan struct{})}

@@ -94,12 +94,49 @@ func setBy(ok *authv3.OkHttpResponse) map[string]string {
 	return set
 }
 
+func TestCredentialsThatNobodyCanVerifyAreNeverPassedOver(t *testing.T) {
+	h := newHouse(t)
+	public := persons("")
+	public.rule, public.path = "health", "/health"
+	malformed := persons(h.partners.Client("mapps"))
+	malformed.path = "/v1/../persons"
+	for name, test := range map[string]struct {
+		ask   ask
+		value string
+		want  reason.Reason
+	}{
+		"a token beside a good certificate":   {persons(h.partners.Client("mapps")), "Bearer abc", reason.CredentialsNotAccepted},
+		"a token and no certificate":          {persons(""), "Bearer abc", reason.CredentialsNotAccepted},
+		"a password":                          {persons(h.partners.Client("mapps")), "Basic YTpi", reason.CredentialsNotAccepted},
+		"nothing in the header":               {persons(h.partners.Client("mapps")), "", reason.CredentialsNotAccepted},
+		"a token where anonymous callers may": {public, "Bearer abc", reason.CredentialsNotAccepted},
+		"a token in a malformed request":      {malformed, "Bearer abc", reason.RequestMalformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h.TB = t
+			test.ask.headers = map[string]string{"authorization": test.value}
+			denied := h.want(test.ask, test.want).GetDeniedResponse()
+			challenge := ""
+			for _, header := range denied.GetHeaders() {
+				if header.GetHeader().GetKey() == "www-authenticate" {
+					challenge = header.GetHeader().GetValue()
+				}
+			}
+			if (challenge != "") != (test.want.Status() == 401) {
+				t.Errorf("the challenge is %q", challenge)
+			}
+		})
+	}
+}
+
 func TestRoutesThatLeadNowhereAreAnsweredByTheirOutcome(t *testing.T) {
 	h := newHouse(t)
 	for outcome, want := range map[string]reason.Reason{
 		checkcontext.OutcomeNoRoute: reason.NoRoute, checkcontext.OutcomeMisdirected: reason.Misdirected, "": reason.ContextMissing,
 	} {
-		check := h.check(persons(h.partners.Client("mapps")))
+		nowhere := persons(h.partners.Client("mapps"))
+		nowhere.headers = map[string]string{"authorization": "Bearer abc"} // decides nothing
+		check := h.check(nowhere)
 		check.Attributes.ContextExtensions = map[string]string{
 			checkcontext.Gateway: "edge", checkcontext.Listener: "https", checkcontext.Entry: "api.example.org", checkcontext.Outcome: outcome,
 		}

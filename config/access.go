@@ -174,18 +174,38 @@ func (b *builder) forward(d *document.Document, p *Policy, headers []*sallyportv
 	}
 }
 
-// reservedHeaders belong to HTTP, to the proxies or to authentication; a policy neither sets nor passes them.
-var reservedHeaders = map[string]bool{
-	"authorization": true, "connection": true, "content-length": true, "cookie": true, "date": true, "expect": true,
-	"forwarded": true, "host": true, "keep-alive": true, "proxy-authorization": true, "proxy-connection": true,
-	"te": true, "trailer": true, "transfer-encoding": true, "upgrade": true, "via": true,
-	"x-http-method": true, "x-http-method-override": true, "x-method-override": true,
-	"x-original-url": true, "x-request-id": true, "x-rewrite-url": true,
+// neverForwarded are headers by which an API, or a server or framework before it, could be led to another path, method, host
+// or address than those that were authorised, or take a caller's word for its certificate.
+var neverForwarded = []string{
+	// Another target: path, host, scheme, port.
+	"forwarded", "x-forwarded-host", "x-forwarded-path", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-scheme",
+	"x-forwarded-server", "x-forwarded-uri", "x-original-host", "x-original-uri", "x-original-url", "x-override-url",
+	"x-rewrite-url", "x-waws-unencoded-url",
+	// Another method.
+	"x-forwarded-method", "x-http-method", "x-http-method-override", "x-method-override", "x-original-method",
+	// Another caller: its certificate (RFC 9440 names the first two), its address, its credentials for a proxy.
+	"client-cert", "client-cert-chain", "ssl-client-cert", "ssl-client-verify", "x-client-cert", "x-client-verify",
+	"x-forwarded-client-cert", "x-forwarded-client-cert-chain", "x-ssl-client-cert", "x-ssl-client-verify",
+	"proxy-authorization", "x-real-ip",
+	// Read as the variable HTTP_PROXY where headers become variables (CGI, RFC 3875, section 4.1.18).
+	"proxy",
+}
+
+// NeverForwarded returns the names, in lower case, of the headers that are removed from every request, whatever its policy
+// says. No policy sets one or lets it pass.
+func NeverForwarded() []string { return slices.Clone(neverForwarded) }
+
+// reservedHeaders belong to HTTP, to the proxies or to authentication; a policy neither sets nor passes them, nor those
+// that are never forwarded.
+var reservedHeaders = []string{
+	"authorization", "connection", "content-length", "cookie", "date", "expect", "host", "keep-alive", "proxy-connection",
+	"te", "trailer", "transfer-encoding", "upgrade", "via", "x-request-id",
 }
 
 // forwardable checks that a header may be set or let pass by a policy.
 func (b *builder) forwardable(d *document.Document, path, name string) {
-	if reservedHeaders[name] || strings.HasPrefix(name, "x-envoy-") || strings.HasPrefix(name, "x-forwarded-") {
+	if slices.Contains(reservedHeaders, name) || slices.Contains(neverForwarded, name) ||
+		strings.HasPrefix(name, "x-envoy-") || strings.HasPrefix(name, "x-forwarded-") {
 		b.fail(d, path, "%q is reserved: it belongs to HTTP, to the proxies or to authentication", name)
 	}
 }

@@ -1,6 +1,9 @@
 package config
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // named is the base with a policy that lets one consumer in, and with this under `forward`.
 func named(forward string) files {
@@ -39,6 +42,36 @@ func TestWhatAPolicyForwards(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) { expectProblems(t, test.files, test.want...) })
+	}
+}
+
+// Each of these has led some server astray.
+var notToBeForwarded = []string{
+	"client-cert", "client-cert-chain", "forwarded", "proxy", "proxy-authorization", "ssl-client-cert", "ssl-client-verify",
+	"x-client-cert", "x-client-verify", "x-forwarded-client-cert", "x-forwarded-client-cert-chain", "x-forwarded-host",
+	"x-forwarded-method", "x-forwarded-path", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-scheme",
+	"x-forwarded-server", "x-forwarded-uri", "x-http-method", "x-http-method-override", "x-method-override", "x-original-host",
+	"x-original-method", "x-original-uri", "x-original-url", "x-override-url", "x-real-ip", "x-rewrite-url",
+	"x-ssl-client-cert", "x-ssl-client-verify", "x-waws-unencoded-url",
+}
+
+func TestWhatIsNeverForwardedIsNeitherSetNorLetPass(t *testing.T) {
+	if got := slices.Sorted(slices.Values(NeverForwarded())); !slices.Equal(got, notToBeForwarded) {
+		t.Errorf("never forwarded are %v, want %v", got, notToBeForwarded)
+	}
+	for _, name := range notToBeForwarded {
+		t.Run(name, func(t *testing.T) {
+			const reserved = ` is reserved: it belongs to HTTP, to the proxies or to authentication`
+			expectProblems(t, named("{headers: [{name: "+name+", value: subject}]}"), `access.yaml:26:30: error: spec.forward.headers[0].name: "`+name+`"`+reserved)
+			expectProblems(t, named("{pass: ["+name+"]}"), `access.yaml:26:20: error: spec.forward.pass[0]: "`+name+`"`+reserved)
+		})
+	}
+}
+
+func TestWhatIsNeverForwardedCannotBeChanged(t *testing.T) {
+	NeverForwarded()[0] = "x-harmless"
+	if slices.Contains(NeverForwarded(), "x-harmless") {
+		t.Error("who asks for the list can change it for everyone")
 	}
 }
 

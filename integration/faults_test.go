@@ -169,6 +169,30 @@ func TestAPolicyThatChangesWhileAProxyIsHeldOnTheOldRoute(t *testing.T) {
 	eventually(t, "the policy has come", func() bool { status, _, _ := e.get(nsp, "/v1/a"); return status == http.StatusOK })
 }
 
+func TestARuleThatIsTakenAwayOrGivenAStricterPolicyWhileAProxyIsHeld(t *testing.T) {
+	e := newEstate(t)
+	rule := func(policy string) string {
+		return strings.Replace(e.configuration(), "  - {name: all, match: {prefix: /v1}",
+			"  - {name: open, match: {exact: /v1/open}, upstreams: [{name: api}], policy: "+policy+"}\n  - {name: all, match: {prefix: /v1}", 1) +
+			"---\napi_version: sallyport/v1\nkind: Policy\nmetadata: {name: public}\nspec: {authenticate: {anonymous: {}}, authorize: [{name: all, everyone: true}]}\n"
+	}
+	e.configure("edge.yaml", rule("public"))
+	e.startXDS()
+	e.startAuthz()
+	e.startEnvoy()
+	anonymous := e.client("")
+	eventually(t, "the edge serves", func() bool { status, _, _ := e.get(anonymous, "/v1/open"); return status == http.StatusOK })
+
+	e.write(e.authzSource+"/edge.yaml", rule("partners"))
+	eventually(t, "the stricter policy counts", func() bool { status, _, _ := e.get(anonymous, "/v1/open"); return status == http.StatusForbidden })
+	e.mustGet(e.client("mapps"), "/v1/open", http.StatusOK)
+	e.write(e.authzSource+"/edge.yaml", e.configuration())
+	eventually(t, "the rule is gone", func() bool {
+		status, _, _ := e.get(e.client("mapps"), "/v1/open")
+		return status == http.StatusServiceUnavailable
+	})
+}
+
 func TestAServerCertificateRotatesUnderLoadBesideABrokenTruststore(t *testing.T) {
 	e := newEstate(t)
 	e.startXDS()

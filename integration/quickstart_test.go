@@ -219,7 +219,7 @@ func curlAs(t *testing.T, p *program, consumer string) string {
 // call runs a printed curl line with another path, and returns the status.
 func call(t *testing.T, curl, path string) string {
 	t.Helper()
-	changed := regexp.MustCompile(`(https://[^/ ]+)\S*$`).ReplaceAllString(curl, "${1}"+path)
+	changed := regexp.MustCompile(`'(https://[^/ ]+)\S*'$`).ReplaceAllString(curl, "'${1}"+path+"'")
 	content, err := exec.Command("sh", "-c", changed+" --silent --output /dev/null --write-out '%{http_code}'").Output()
 	if err != nil {
 		return err.Error()

@@ -25,6 +25,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
+	"github.com/sallyport-project/sallyport/internal/serving"
+	"github.com/sallyport-project/sallyport/pki/spiffe"
 	"github.com/sallyport-project/sallyport/xds/cache"
 	"github.com/sallyport-project/sallyport/xds/node"
 )
@@ -64,10 +66,14 @@ func NewServer(ctx context.Context, config Config) (*Server, error) {
 	if config.DrainTimeout == 0 {
 		config.DrainTimeout = 2 * time.Second
 	}
+	settings, err := spiffe.ServerTLS(spiffe.TLSConfig{Authorities: config.ProxyAuthorities, Certificate: config.Certificate, Clock: config.Clock})
+	if err != nil {
+		return nil, fmt.Errorf("xds: %w", err)
+	}
 	interceptor := &node.Interceptor{TrustDomain: config.TrustDomain, Logger: config.Logger, Clock: config.Clock}
 	running, stop := context.WithCancel(ctx)
 	s := &Server{config: config, stop: stop, grpc: grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(serverTLS(config))),
+		grpc.Creds(credentials.NewTLS(settings)),
 		grpc.StreamInterceptor(interceptor.Stream),
 		grpc.MaxRecvMsgSize(4<<20),
 		// A proxy that vanished without a word is noticed within half a minute.
@@ -80,43 +86,12 @@ func NewServer(ctx context.Context, config Config) (*Server, error) {
 	return s, nil
 }
 
-// serverTLS demands a certificate of the proxies' CA.
-func serverTLS(config Config) *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS13,
-		ClientAuth: tls.RequireAndVerifyClientCert,
-		ClientCAs:  config.ProxyAuthorities,
-		Time:       config.Clock,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return config.Certificate()
-		},
-		// Each connection is judged anew: a resumed session would bring an old verdict along.
-		SessionTicketsDisabled: true,
-	}
-}
-
 // Run serves on the listener until the context ends, and then returns nil once the streams have ended or the drain
 // timeout has passed. It closes the listener.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
-	done := make(chan error, 1)
-	go func() { done <- s.grpc.Serve(listener) }()
 	defer s.stop()
-	select {
-	case err := <-done:
-		return fmt.Errorf("xds server: %w", err)
-	case <-ctx.Done():
-	}
-	s.stop()
-	stopped := make(chan struct{})
-	go func() { s.grpc.GracefulStop(); close(stopped) }()
-	timer := time.NewTimer(s.config.DrainTimeout)
-	defer timer.Stop()
-	select {
-	case <-stopped:
-	case <-timer.C:
-		s.grpc.Stop()
-	}
-	if err := <-done; err != nil {
+	context.AfterFunc(ctx, s.stop) // streams end before the drain, which waits for them
+	if err := serving.GRPC(ctx, s.grpc, listener, s.config.DrainTimeout); err != nil {
 		return fmt.Errorf("xds server: %w", err)
 	}
 	return nil

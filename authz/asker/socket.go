@@ -18,12 +18,15 @@ const maxSocketPath = 103
 
 // Listen makes the Unix socket of one group of proxies, with mode 0600 from the moment on that it can be found. A socket
 // that nobody listens on any more is replaced; one that somebody does is an error. The socket is removed when the
-// listener is closed. A path that is longer than a socket's may be is an error.
+// listener is closed. A path that is longer than a socket's may be, and a folder that other users may write to, are errors.
 func Listen(ctx context.Context, path string) (net.Listener, error) {
 	// Made under another name, it appears under its own complete.
 	making := path + ".new"
 	if len(making) > maxSocketPath {
 		return nil, fmt.Errorf("the path of the socket %s has %d bytes, and may have %d", path, len(path), maxSocketPath-len(".new"))
+	}
+	if err := guarded(filepath.Dir(path)); err != nil {
+		return nil, err
 	}
 	if err := vacate(ctx, path); err != nil {
 		return nil, err
@@ -48,6 +51,19 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("make the socket %s: %w", path, err), listener.Close(), os.Remove(making))
 	}
 	return &socket{UnixListener: unix, path: filepath.Clean(path)}, nil
+}
+
+// guarded reports a folder in which other users could put a socket of their own in the place of ours.
+func guarded(folder string) error {
+	const othersWrite = 0o022
+	info, err := os.Stat(folder)
+	if err != nil {
+		return fmt.Errorf("make a socket: %w", err)
+	}
+	if info.Mode().Perm()&othersWrite != 0 && info.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("make a socket: other users may write to %s, and could put theirs in its place: choose another folder, or chmod go-w", folder)
+	}
+	return nil
 }
 
 // vacate reports that somebody listens on a socket, or that something else has its place.

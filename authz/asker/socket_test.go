@@ -137,3 +137,14 @@ func TestOnlyOurOwnUserAndRootMayConnect(t *testing.T) {
 		t.Error("a connection that is no socket was accepted")
 	}
 }
+
+func TestAFolderThatOthersMayWriteToHoldsNoSocket(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.Chmod(folder, 0o777); err != nil { //nolint:gosec // that is what is refused
+		t.Fatal(err)
+	}
+	if listener, err := Listen(t.Context(), filepath.Join(folder, "s")); err == nil {
+		_ = listener.Close()
+		t.Error("it does")
+	}
+}

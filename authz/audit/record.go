@@ -6,13 +6,12 @@ package audit
 
 import (
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/internal/terminal"
 )
 
 // Record is one decision.
@@ -127,13 +126,5 @@ func (r Record) Line() string {
 	if r.Detail != "" {
 		line += ": " + r.Detail
 	}
-	return strings.Map(visible, line)
-}
-
-// visible keeps a line one line, and terminals from obeying it.
-func visible(c rune) rune {
-	if !unicode.IsPrint(c) {
-		return unicode.ReplacementChar
-	}
-	return c
+	return terminal.Safe(line)
 }

@@ -18,7 +18,13 @@ import (
 const (
 	maxEncoded = 32 << 10
 	maxName    = 2 << 10
+	// maxShown is how much of a name or number of a stranger's certificate is kept and told.
+	maxShown = 256
 )
+
+// maxAlternativeNames is how many names of every kind a certificate may have: more than a caller needs, and each is looked
+// up.
+const maxAlternativeNames = 100
 
 // Certificate is what is known of a caller's certificate. It is immutable. That it could be parsed says nothing about
 // whether it is trusted.
@@ -35,6 +41,26 @@ type Certificate struct {
 	NotBefore, NotAfter time.Time
 	// URIs and DNSNames are the subject alternative names, as they are written.
 	URIs, DNSNames []string
+}
+
+// stranger is what is kept of a certificate that nobody vouches for: what a record of its refusal needs, and no more than
+// so much, because anybody can make such certificates. Subject and Serial may be cut.
+func (c *Certificate) stranger() *Certificate {
+	return &Certificate{
+		SHA256: c.SHA256, SPKISHA256: c.SPKISHA256, Subject: c.shownSubject(), Serial: cut(c.Serial),
+		NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+	}
+}
+
+// shownSubject is the subject as refusals tell it.
+func (c *Certificate) shownSubject() string { return cut(c.Subject) }
+
+// cut shortens a text of visible ASCII that has more than maxShown bytes, and marks where.
+func cut(text string) string {
+	if len(text) <= maxShown {
+		return text
+	}
+	return text[:maxShown] + "..."
 }
 
 // parse reads the certificate as Envoy sends it: URL-encoded PEM of exactly one certificate. The error says for people
@@ -154,6 +180,9 @@ func alternativeNames(leaf *x509.Certificate) (textNames, error) {
 		var names []asn1.RawValue
 		if rest, err := asn1.Unmarshal(extension.Value, &names); err != nil || len(rest) > 0 {
 			return textNames{}, errors.New("cannot be parsed")
+		}
+		if len(names) > maxAlternativeNames {
+			return textNames{}, fmt.Errorf("are more than %d", maxAlternativeNames)
 		}
 		for _, name := range names {
 			if name.Class != asn1.ClassContextSpecific || name.Tag != tagEmail && name.Tag != tagDNS && name.Tag != tagURI {

@@ -8,7 +8,8 @@ import (
 
 // Verdict is what came of verifying a certificate. It is immutable.
 type Verdict struct {
-	// Certificate is nil exactly when it could not be parsed.
+	// Certificate is nil exactly when it could not be parsed. Where no truststore vouches for it, it has no more than its
+	// fingerprints and validity, and its subject and serial number, cut where they are long.
 	Certificate *Certificate
 	// refusal is set where no truststore is asked at all.
 	refusal *Refusal

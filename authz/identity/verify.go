@@ -13,7 +13,10 @@ import (
 	"github.com/sallyport-project/sallyport/pki/ca"
 )
 
-// DefaultCacheSize is how many certificates are remembered, unless told otherwise; each takes about 1 KiB.
+// DefaultCacheSize is how many certificates of either kind are remembered, unless told otherwise. A refused one takes 1 KiB
+// and for each truststore of its TLS entry half of one at most, whatever a stranger writes into it, so that all of them
+// stay below 20 MiB with two truststores. One that a truststore vouches for takes 1 KiB as a rule; its names, which its
+// authority has signed, are kept whole and can have 32 KiB.
 const DefaultCacheSize = 10_000
 
 // Verifier verifies certificates and remembers what came of it. A remembered verdict is the one that would be reached
@@ -78,21 +81,29 @@ func verify(encoded string, trust *Trust, now time.Time) *Verdict {
 		return &Verdict{refusal: &Refusal{reason.CertificateMalformed, "the certificate is malformed: " + err.Error()}}
 	}
 	verdict := &Verdict{Certificate: certificate}
-	switch err := ca.CheckStrength(leaf); {
-	case leaf.IsCA:
-		verdict.refusal = &Refusal{reason.CertificateIsCA, "the certificate is a certificate authority's"}
-	case err != nil:
-		verdict.refusal = &Refusal{reason.CertificateWeakKey, "the certificate is too weak: " + err.Error()}
-	case now.IsZero(): // crypto/x509 would take the system's time for it
-		verdict.refusal = &Refusal{reason.Internal, "there is no time to verify by"}
-	}
-	if verdict.refusal != nil {
-		return verdict
-	}
-	for _, t := range trust.truststores {
-		verdict.judgements = append(verdict.judgements, judgement{t.name, verdict.judge(leaf, t, now)})
+	verdict.decide(leaf, trust, now)
+	if !verdict.vouched() {
+		verdict.Certificate = certificate.stranger()
 	}
 	return verdict
+}
+
+// decide fills in the refusal or the judgements.
+func (v *Verdict) decide(leaf *x509.Certificate, trust *Trust, now time.Time) {
+	switch err := ca.CheckStrength(leaf); {
+	case leaf.IsCA:
+		v.refusal = &Refusal{reason.CertificateIsCA, "the certificate is a certificate authority's"}
+	case err != nil:
+		v.refusal = &Refusal{reason.CertificateWeakKey, "the certificate is too weak: " + err.Error()}
+	case now.IsZero(): // crypto/x509 would take the system's time for it
+		v.refusal = &Refusal{reason.Internal, "there is no time to verify by"}
+	}
+	if v.refusal != nil {
+		return
+	}
+	for _, t := range trust.truststores {
+		v.judgements = append(v.judgements, judgement{t.name, v.judge(leaf, t, now)})
+	}
 }
 
 // judge returns nil if the truststore vouches for the leaf now, and notes when that may change.
@@ -101,7 +112,7 @@ func (v *Verdict) judge(leaf *x509.Certificate, t truststore, now time.Time) *Re
 		return &Refusal{reason.TruststoreMissing, fmt.Sprintf("the truststore %q has never been good", t.name)}
 	}
 	refusal := &Refusal{reason.CertificateUntrusted,
-		fmt.Sprintf("no authority of the truststore %q issued the certificate (%s)", t.name, v.Certificate.Subject)}
+		fmt.Sprintf("no authority of the truststore %q issued the certificate (%s)", t.name, v.Certificate.shownSubject())}
 	for _, a := range t.anchors[string(leaf.RawIssuer)] {
 		v.boundedBy(leaf.NotBefore, leaf.NotAfter, now)
 		v.boundedBy(a.certificate.NotBefore, a.certificate.NotAfter, now)
@@ -121,7 +132,7 @@ func (v *Verdict) judge(leaf *x509.Certificate, t truststore, now time.Time) *Re
 // judgeBy returns nil if the anchor issued the leaf and both are valid now.
 func (v *Verdict) judgeBy(leaf *x509.Certificate, a anchor, now time.Time) *Refusal {
 	untrusted := func(why string) *Refusal {
-		return &Refusal{reason.CertificateUntrusted, fmt.Sprintf("the certificate (%s) is not trusted: %s", v.Certificate.Subject, why)}
+		return &Refusal{reason.CertificateUntrusted, fmt.Sprintf("the certificate (%s) is not trusted: %s", v.Certificate.shownSubject(), why)}
 	}
 	_, err := leaf.Verify(x509.VerifyOptions{Roots: a.pool, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	if err != nil {
@@ -139,7 +150,7 @@ func (v *Verdict) judgeBy(leaf *x509.Certificate, a anchor, now time.Time) *Refu
 	case !a.forClients:
 		return untrusted("its authority may not issue certificates for clients")
 	case !forClients(leaf):
-		return &Refusal{reason.CertificateUsage, fmt.Sprintf("the certificate (%s) is not for clients: its extended key usage lacks clientAuth", v.Certificate.Subject)}
+		return &Refusal{reason.CertificateUsage, fmt.Sprintf("the certificate (%s) is not for clients: its extended key usage lacks clientAuth", v.Certificate.shownSubject())}
 	}
 	return nil
 }
@@ -149,9 +160,9 @@ func (v *Verdict) outOfTime(now time.Time, untrusted func(string) *Refusal) *Ref
 	c := v.Certificate
 	switch {
 	case now.After(c.NotAfter):
-		return &Refusal{reason.CertificateExpired, fmt.Sprintf("the certificate (%s) expired at %s", c.Subject, c.NotAfter.UTC().Format(time.RFC3339))}
+		return &Refusal{reason.CertificateExpired, fmt.Sprintf("the certificate (%s) expired at %s", c.shownSubject(), c.NotAfter.UTC().Format(time.RFC3339))}
 	case now.Before(c.NotBefore):
-		return &Refusal{reason.CertificateNotYetValid, fmt.Sprintf("the certificate (%s) is valid from %s on", c.Subject, c.NotBefore.UTC().Format(time.RFC3339))}
+		return &Refusal{reason.CertificateNotYetValid, fmt.Sprintf("the certificate (%s) is valid from %s on", c.shownSubject(), c.NotBefore.UTC().Format(time.RFC3339))}
 	}
 	return untrusted("its authority is not valid now")
 }

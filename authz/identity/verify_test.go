@@ -127,6 +127,8 @@ func TestWeakAndOddCertificatesAreRefused(t *testing.T) {
 		"a line feed in the subject":    {&x509.Certificate{Subject: pkix.Name{Organization: []string{"a\nb"}}}, nil, reason.CertificateMalformed},
 		"a NUL in a DNS name":           {&x509.Certificate{DNSNames: []string{"a.example.org\x00.evil"}}, nil, reason.CertificateMalformed},
 		"a subject of 3 KiB":            {&x509.Certificate{Subject: pkix.Name{Organization: []string{strings.Repeat("a", 3<<10)}}}, nil, reason.CertificateMalformed},
+		"a hundred alternative names":   {&x509.Certificate{DNSNames: slices.Repeat([]string{"a.example.org"}, 100)}, nil, ""},
+		"one more alternative name":     {&x509.Certificate{DNSNames: slices.Repeat([]string{"a.example.org"}, 101)}, nil, reason.CertificateMalformed},
 		"a critical extension":          {&x509.Certificate{ExtraExtensions: []pkix.Extension{{Id: []int{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}}, nil, reason.CertificateUntrusted},
 		"nothing wrong":                 {&x509.Certificate{}, nil, ""},
 		"nothing wrong with its usages": {&x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, nil, ""},

@@ -23,8 +23,8 @@ type Decision struct {
 	// Steps are everything that was looked at, in order; the last one decided.
 	Steps []Step
 
-	// PolicyVersions are the versions of the request's policy that judged it: the current one, and then the one that the
-	// proxy's route was made with if that is another.
+	// PolicyVersions are the versions of policies that judged it: the current one of the rule's policy, and then the one that
+	// the proxy's route was made with and the current one of that policy, as far as they are others.
 	PolicyVersions []string
 	// Consumer is the caller's name; empty if it is none of our Consumers, or nobody asked.
 	Consumer string
@@ -59,6 +59,7 @@ const (
 	StepAsker       StepName = "asker"
 	StepRoute       StepName = "route"
 	StepPolicy      StepName = "policy"
+	StepCredentials StepName = "credentials"
 	StepCertificate StepName = "certificate"
 	StepConsumer    StepName = "consumer"
 	StepAuthorize   StepName = "authorize"

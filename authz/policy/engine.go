@@ -20,6 +20,7 @@ type Engine struct {
 	permissions map[string]*permissions // by route
 	current     map[string]*version     // by policy
 	superseded  map[versionKey]superseded
+	rules       map[ruleKey]assignment // of the Model, and those that were removed from it not long ago
 }
 
 type entryKey struct{ gateway, listener, entry string }
@@ -37,10 +38,14 @@ type Input struct {
 	Model    *config.Model
 	Material *inventory.Snapshot
 	Verifier *identity.Verifier
-	// Previous is the engine before this one, or nil. Its policies' versions are kept, as far as Keep says so.
+	// Previous is the engine before this one, or nil. Its policies' versions are kept, as far as Keep says so, and so are
+	// its rules, as long as Grace says.
 	Previous *Engine
 	// Keep tells whether a version is to be kept that was superseded at the moment given.
 	Keep func(policy, version string, since time.Time) bool
+	// Grace is how long a rule is remembered that has been removed, but never less than the time in which it is still
+	// judged as before. One that is forgotten is a rule that nobody has heard of.
+	Grace time.Duration
 	// Now is when the Model takes effect.
 	Now time.Time
 }
@@ -56,6 +61,7 @@ func Compile(in Input) *Engine {
 		permissions: compilePermissions(in.Model.Roles()),
 		current:     make(map[string]*version),
 		superseded:  make(map[versionKey]superseded),
+		rules:       compileRules(in.Model.Routes()),
 	}
 	for _, g := range in.Model.Gateways() {
 		e.groups[g.Name] = g.Group
@@ -68,15 +74,15 @@ func Compile(in Input) *Engine {
 	for _, p := range in.Model.Policies() {
 		e.current[p.Name] = compileVersion(p)
 	}
-	e.inherit(in)
+	if in.Previous != nil {
+		e.inheritVersions(in)
+		e.inheritRules(in)
+	}
 	return e
 }
 
-// inherit takes over the versions that the engine before had and this one has not.
-func (e *Engine) inherit(in Input) {
-	if in.Previous == nil {
-		return
-	}
+// inheritVersions takes over the versions that the engine before had and this one has not.
+func (e *Engine) inheritVersions(in Input) {
 	take := func(v *version, since time.Time) {
 		if now := e.current[v.policy]; now != nil && now.id == v.id {
 			return
@@ -99,12 +105,17 @@ func (e *Engine) Group(gateway string) (string, bool) {
 	return group, found
 }
 
-// Knows tells whether everything is known that a request refers to. Where it is not, a newer Model may.
+// Knows tells whether everything is known that a request refers to; a rule that has been removed is, until it is forgotten.
+// Where it is not, a newer Model may.
 func (e *Engine) Knows(c request.Context) bool {
 	if _, found := e.groups[c.Gateway]; !found {
 		return false
 	}
-	return c.Outcome != "" || e.trust[entryKey{c.Gateway, c.Listener, c.Entry}] != nil && e.version(c.Policy, c.PolicyVersion) != nil
+	if c.Outcome != "" {
+		return true
+	}
+	_, found := e.rules[ruleOf(c)]
+	return found && e.trust[entryKey{c.Gateway, c.Listener, c.Entry}] != nil && e.version(c.Policy, c.PolicyVersion) != nil
 }
 
 // Superseded returns since when a version of a policy is not the current one any more, if it is kept as such.

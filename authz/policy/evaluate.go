@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sallyport-project/sallyport/authz/identity"
@@ -24,25 +25,28 @@ type evaluation struct {
 
 // Evaluate judges a request at a moment. It never returns nil.
 //
-// A request whose route was made with an earlier version of its policy passes only if that version and the current one
-// let it. What the upstream is told is the current one's business.
+// What counts is the policy that the Model gives the rule now. A request whose route was made with an earlier version of
+// it, or with another policy, passes only if that version, and the present one of that other policy, let it as well. What
+// the upstream is told is the business of the rule's own policy.
 func (e *Engine) Evaluate(r *request.Request, now time.Time) *Decision {
 	ev := &evaluation{Decision: newDecision(r), engine: e, now: now}
 	if f, ended := ev.route(); ended {
 		ev.conclude(f, "")
 		return ev.Decision
 	}
-	current, asked := e.current[r.Policy], e.version(r.Policy, r.PolicyVersion)
+	current, asked := e.current[e.PolicyOf(r.Context)], e.version(r.Policy, r.PolicyVersion)
 	switch {
 	case asked == nil:
 		ev.conclude(finding{step: StepPolicy, reason: reason.PolicyUnknown, detail: "this version of the policy is not known here"}, "")
-	case current == nil:
+	case current == nil: // and so has the rule, or the Model would not be valid
 		ev.conclude(finding{step: StepPolicy, reason: reason.PolicyRemoved, detail: "the policy has been removed", origin: asked.origin}, asked.id)
+	case presentsCredentials(r):
+		ev.conclude(finding{step: StepCredentials, reason: reason.CredentialsNotAccepted,
+			detail: "the request has an Authorization header, and the policy names no provider who could vouch for it"}, "")
 	default:
 		ev.judge(current)
-		if ev.Allowed && asked != current {
-			ev.judgeBySuperseded(asked)
-		}
+		ev.judgeAlsoBy(asked)
+		ev.judgeAlsoBy(e.current[r.Policy])
 	}
 	return ev.Decision
 }
@@ -61,8 +65,22 @@ func (ev *evaluation) route() (finding, bool) {
 	if ev.trust == nil {
 		return finding{step: StepRoute, reason: reason.PolicyUnknown, detail: "the listener's TLS entry is not known here"}, true
 	}
+	assigned, found := ev.engine.rules[ruleOf(r.Context)]
+	switch {
+	case !found:
+		return finding{step: StepRoute, reason: reason.PolicyUnknown, detail: "the rule is not known here"}, true
+	case assigned.over(ev.now):
+		return finding{step: StepRoute, reason: reason.RuleRemoved, detail: "the rule has been removed"}, true
+	}
 	ev.step(Step{Name: StepRoute, Outcome: Passed, Detail: r.Route + "/" + r.Rule})
 	return finding{}, false
+}
+
+// presentsCredentials tells whether the request has what nobody could verify: no policy can name a provider of tokens yet.
+// A bad token never makes its caller anonymous, and one that nobody looked at is no better, whatever the policy.
+func presentsCredentials(r *request.Request) bool {
+	_, presented := r.Header("authorization")
+	return presented
 }
 
 // judge asks one version of the policy, and decides as it does.
@@ -80,13 +98,20 @@ func (ev *evaluation) judge(v *version) {
 	ev.conclude(ev.authorize(v, caller), v.id)
 }
 
-// judgeBySuperseded asks an earlier version as well. If that one agrees, the decision stays as the current one has
-// explained it.
-func (ev *evaluation) judgeBySuperseded(v *version) {
+// judgeAlsoBy asks a further version of the policy that the proxy's route was made with, if there is one and it has not
+// been asked. If it agrees, the decision stays as the first one has explained it.
+func (ev *evaluation) judgeAlsoBy(v *version) {
+	if !ev.Allowed || v == nil || slices.Contains(ev.PolicyVersions, v.id) {
+		return
+	}
 	before := *ev.Decision
 	ev.judge(v)
 	if !ev.Allowed {
-		ev.Detail += " (by the earlier version of the policy that the proxy still runs)"
+		if v.policy == ev.engine.PolicyOf(ev.Request.Context) {
+			ev.Detail += " (by the earlier version of the policy that the proxy still runs)"
+		} else {
+			ev.Detail += " (by the policy " + quote(v.policy) + ", with which the proxy's route was made)"
+		}
 		ev.Steps[len(ev.Steps)-1].Detail = ev.Detail
 		return
 	}

@@ -18,7 +18,7 @@ func TestPermissionsOfTheConsumersRolesDecide(t *testing.T) {
 	for name, test := range map[string]struct {
 		certificate  string
 		method, path string // GET /persons/1 if empty
-		route        string
+		route, rule  string // api/everything if empty
 		at           time.Duration
 		want         reason.Reason
 	}{
@@ -34,8 +34,8 @@ func TestPermissionsOfTheConsumersRolesDecide(t *testing.T) {
 		"another case":                      {certificate: c.partners.Client("mapps"), path: "/Persons/1", want: reason.PermissionMissing},
 		"an escaped slash is no separator":  {certificate: c.partners.Client("mapps"), path: "/persons/1%2Falerts", want: reason.PermissionGranted},
 		"a role for another route":          {certificate: c.partners.Client("nsp"), want: reason.PermissionMissing},
-		"a permission on another route":     {certificate: c.partners.Client("mapps"), route: "other-api", want: reason.PermissionMissing},
-		"a route that is gone":              {certificate: c.partners.Client("mapps"), route: "gone", want: reason.PermissionMissing},
+		"a permission on another route":     {certificate: c.partners.Client("mapps"), route: "other-api", rule: "other", want: reason.PermissionMissing},
+		"a route that was never there":      {certificate: c.partners.Client("mapps"), route: "never", rule: "other", want: reason.PolicyUnknown},
 		"nobody":                            {certificate: "", want: reason.CertificateMissing},
 		"an unknown consumer":               {certificate: c.partners.Client("stranger"), want: reason.ConsumerUnknown},
 		"a namesake under another CA":       {certificate: c.others.Client("mapps"), want: reason.CertificateUntrusted},
@@ -56,7 +56,7 @@ func TestPermissionsOfTheConsumersRolesDecide(t *testing.T) {
 				r.Path = test.path
 			}
 			if test.route != "" {
-				r.Route = test.route
+				r.Route, r.Rule = test.route, test.rule
 			}
 			wantDecision(t, engine.Evaluate(r, fixture.Noon.Add(test.at)), test.want)
 		})

@@ -64,15 +64,6 @@ func TestAVersionThatComesBackIsTheCurrentOne(t *testing.T) {
 	}
 }
 
-func TestAPolicyThatWasRemovedLetsNobodyIn(t *testing.T) {
-	c := newCallers(t)
-	before := fixture.Model(t, policySpec(both))
-	// The routes name another policy now, and `tested` is gone.
-	renamed := fixture.Model(t, renamePolicy(policySpec(both)))
-	engine := engineOf(t, c, renamed, engineOf(t, c, before, nil))
-	wantDecision(t, engine.Evaluate(asks(before, c.partners.Client("nsp")), fixture.Noon), reason.PolicyRemoved)
-}
-
 func TestAVersionIsForgottenWhenNobodyKeepsIt(t *testing.T) {
 	c := newCallers(t)
 	tight, loose := fixture.Model(t, policySpec(onlyNSP)), fixture.Model(t, policySpec(both))
@@ -100,8 +91,4 @@ func TestHeadersOfOldVersionsAreStillForwardable(t *testing.T) {
 	if !found {
 		t.Error("x-old would come from callers where an API still believes it")
 	}
-}
-
-func renamePolicy(documents string) string {
-	return strings.NewReplacer("policy: tested", "policy: renamed", "name: tested", "name: renamed").Replace(documents)
 }

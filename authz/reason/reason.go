@@ -42,9 +42,10 @@ const (
 
 // The reasons that lie in the request.
 const (
-	RequestMalformed Reason = "request_malformed"
-	NoRoute          Reason = "no_route"
-	Misdirected      Reason = "misdirected"
+	RequestMalformed       Reason = "request_malformed"
+	NoRoute                Reason = "no_route"
+	Misdirected            Reason = "misdirected"
+	CredentialsNotAccepted Reason = "credentials_not_accepted"
 )
 
 // The reasons that lie with us, and the one that lies with the proxy that asks.
@@ -53,6 +54,7 @@ const (
 	ContextMissing    Reason = "context_missing"
 	PolicyUnknown     Reason = "policy_unknown"
 	PolicyRemoved     Reason = "policy_removed"
+	RuleRemoved       Reason = "rule_removed"
 	TruststoreMissing Reason = "truststore_missing"
 	Deadline          Reason = "deadline"
 	Internal          Reason = "internal"

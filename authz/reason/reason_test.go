@@ -23,7 +23,7 @@ func TestEveryReasonIsNamedOnceAndComplete(t *testing.T) {
 			t.Errorf("%s has no title or meaning", entry.Reason)
 		}
 		switch entry.Status {
-		case http.StatusOK, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound,
+		case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
 			http.StatusMisdirectedRequest, http.StatusServiceUnavailable:
 		default:
 			t.Errorf("%s has status %d", entry.Reason, entry.Status)

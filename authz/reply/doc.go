@@ -1,6 +1,7 @@
 // Package reply owns what a proxy is answered: it renders a Decision as an envoy.service.auth.v3.CheckResponse.
 //
-// What a policy forwards overwrites what the caller sent, and every other header that any policy forwards is removed, on
-// each request that passes. A denial is a problem document (RFC 9457) that says as much as the policy discloses and never
-// more than the status where the fault is ours. The package decides nothing.
+// What a policy forwards overwrites what the caller sent, and every other header that any policy forwards is removed, as
+// are those that config.NeverForwarded names, on each request that passes. A denial is a problem document (RFC 9457)
+// that says as much as the policy discloses and never more than the status where the fault is ours. The package decides
+// nothing.
 package reply

@@ -9,13 +9,6 @@ import (
 	"github.com/sallyport-project/sallyport/config"
 )
 
-// neverForwarded are removed from every request: by them an API could be led to another path, method or host than the one
-// that was authorised, or take a caller's word for its certificate.
-var neverForwarded = []string{
-	"forwarded", "x-forwarded-client-cert", "x-forwarded-host", "x-http-method", "x-http-method-override", "x-method-override",
-	"x-original-host", "x-original-url", "x-rewrite-url",
-}
-
 // Policy is what a policy says of replies, prepared. It is immutable.
 type Policy struct {
 	forward []config.ForwardHeader
@@ -45,7 +38,7 @@ func Compile(p *config.Policy, forwarded func(yield func(string) bool)) *Policy 
 	for name := range kept {
 		delete(remove, name)
 	}
-	for _, name := range neverForwarded {
+	for _, name := range config.NeverForwarded() {
 		remove[name] = true
 	}
 	return &Policy{

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -16,7 +17,7 @@ import (
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
-// Render answers as a decision says. The policy is that of the request, in its current version; nil if there is none,
+// Render answers as a decision says. The policy is that which the request's rule has now; nil if there is none,
 // and then nothing is disclosed. An allowed request without a policy, or with a header value that Envoy would not set, is
 // an error, and must be denied.
 func Render(p *Policy, d *policy.Decision) (*authv3.CheckResponse, error) {
@@ -62,6 +63,11 @@ var denialHeaders = []*corev3.HeaderValueOption{
 	set("cache-control", "no-store"),
 }
 
+// challenged are denialHeaders of a 401, which must say how to authenticate (RFC 9110, section 15.5.2). RFC 6750, section 3,
+// wants the scheme and at least one parameter: the realm. There is no error code, as section 3.1 has it for a method of
+// authentication that is not supported: `invalid_token` would invite the caller to fetch another token and try again.
+var challenged = append(slices.Clone(denialHeaders), set("www-authenticate", `Bearer realm="api"`))
+
 var deniedStatus = &statuspb.Status{Code: int32(codes.PermissionDenied)}
 
 func deny(p *Policy, d *policy.Decision) *authv3.CheckResponse {
@@ -73,11 +79,15 @@ func deny(p *Policy, d *policy.Decision) *authv3.CheckResponse {
 	if err != nil { // strings and a number cannot fail
 		body = nil
 	}
+	headers := denialHeaders
+	if told.Status == http.StatusUnauthorized { // and not where it is hidden
+		headers = challenged
+	}
 	return &authv3.CheckResponse{
 		Status: deniedStatus,
 		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
 			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(told.Status)}, //nolint:gosec // G115: the statuses of the reasons
-			Headers: denialHeaders,
+			Headers: headers,
 			Body:    string(body),
 		}},
 	}

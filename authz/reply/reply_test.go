@@ -49,10 +49,7 @@ func forwarding(pass ...string) *config.Policy {
 }
 
 func TestWhatTheUpstreamIsToldIsOursAlone(t *testing.T) {
-	always := []string{
-		"forwarded", "x-forwarded-client-cert", "x-forwarded-host", "x-http-method", "x-http-method-override", "x-method-override",
-		"x-original-host", "x-original-url", "x-rewrite-url",
-	}
+	always := config.NeverForwarded()
 	all := map[string]string{"x-consumer": "mapps", "x-dn": "CN=mapps", "x-serial": "abc", "x-not-after": "2030-01-02T12:00:00Z", "x-subject": "consumer:mapps"}
 	for name, test := range map[string]struct {
 		policy   *config.Policy
@@ -141,15 +138,17 @@ func TestADenialTellsWhatThePolicyDiscloses(t *testing.T) {
 		why    reason.Reason
 		want   map[string]any
 	}{
-		"nothing":           {policyOf(nothing, false), reason.PermissionMissing, map[string]any{"type": "about:blank", "title": "Forbidden", "status": 403.}},
-		"the type":          {policyOf(typed, false), reason.PermissionMissing, map[string]any{"type": permissionMissing, "title": "Permission is missing", "status": 403.}},
-		"the detail":        {policyOf(detailed, false), reason.PermissionMissing, map[string]any{"type": permissionMissing, "title": "Permission is missing", "status": 403., "detail": detail}},
-		"hidden":            {policyOf(detailed, true), reason.PermissionMissing, map[string]any{"type": "about:blank", "title": "Not Found", "status": 404.}},
-		"hidden, and bad":   {policyOf(typed, true), reason.RequestMalformed, map[string]any{"type": reason.RequestMalformed.Type(), "title": "The request is malformed", "status": 400.}},
-		"hidden, our fault": {policyOf(detailed, true), reason.TruststoreMissing, map[string]any{"type": "about:blank", "title": "Service Unavailable", "status": 503.}},
-		"without a policy":  {nil, reason.NoRoute, map[string]any{"type": "about:blank", "title": "Not Found", "status": 404.}},
-		"another's host":    {nil, reason.Misdirected, map[string]any{"type": "about:blank", "title": "Misdirected Request", "status": 421.}},
-		"an unknown reason": {policyOf(detailed, false), "", map[string]any{"type": "about:blank", "title": "Service Unavailable", "status": 503.}},
+		"nothing":             {policyOf(nothing, false), reason.PermissionMissing, map[string]any{"type": "about:blank", "title": "Forbidden", "status": 403.}},
+		"the type":            {policyOf(typed, false), reason.PermissionMissing, map[string]any{"type": permissionMissing, "title": "Permission is missing", "status": 403.}},
+		"the detail":          {policyOf(detailed, false), reason.PermissionMissing, map[string]any{"type": permissionMissing, "title": "Permission is missing", "status": 403., "detail": detail}},
+		"hidden":              {policyOf(detailed, true), reason.PermissionMissing, map[string]any{"type": "about:blank", "title": "Not Found", "status": 404.}},
+		"credentials":         {policyOf(typed, false), reason.CredentialsNotAccepted, map[string]any{"type": reason.CredentialsNotAccepted.Type(), "title": "Credentials are not accepted", "status": 401.}},
+		"credentials, hidden": {policyOf(detailed, true), reason.CredentialsNotAccepted, map[string]any{"type": "about:blank", "title": "Not Found", "status": 404.}},
+		"hidden, and bad":     {policyOf(typed, true), reason.RequestMalformed, map[string]any{"type": reason.RequestMalformed.Type(), "title": "The request is malformed", "status": 400.}},
+		"hidden, our fault":   {policyOf(detailed, true), reason.TruststoreMissing, map[string]any{"type": "about:blank", "title": "Service Unavailable", "status": 503.}},
+		"without a policy":    {nil, reason.NoRoute, map[string]any{"type": "about:blank", "title": "Not Found", "status": 404.}},
+		"another's host":      {nil, reason.Misdirected, map[string]any{"type": "about:blank", "title": "Misdirected Request", "status": 421.}},
+		"an unknown reason":   {policyOf(detailed, false), "", map[string]any{"type": "about:blank", "title": "Service Unavailable", "status": 503.}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			response, err := reply.Render(test.policy, denied(test.why))
@@ -183,8 +182,12 @@ func wantProblem(t *testing.T, response *authv3.CheckResponse, want map[string]a
 	for _, h := range denied.GetHeaders() {
 		got[h.GetHeader().GetKey()] = h.GetHeader().GetValue()
 	}
-	if !maps.Equal(got, map[string]string{"content-type": "application/problem+json", "cache-control": "no-store"}) {
-		t.Errorf("headers %v", got)
+	wantHeaders := map[string]string{"content-type": "application/problem+json", "cache-control": "no-store"}
+	if want["status"] == 401. {
+		wantHeaders["www-authenticate"] = `Bearer realm="api"`
+	}
+	if !maps.Equal(got, wantHeaders) {
+		t.Errorf("headers %v, want %v", got, wantHeaders)
 	}
 	if err := response.ValidateAll(); err != nil {
 		t.Errorf("Envoy would refuse the answer: %v", err)

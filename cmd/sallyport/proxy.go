@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/admin"
+	"github.com/sallyport-project/sallyport/internal/terminal"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
 
@@ -135,7 +136,7 @@ func (p proxyStatus) table(w io.Writer) error {
 		if proxy.Connected {
 			connected = "yes"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", proxy.Identity, connected, proxy.Since.Local().Format(time.DateTime), accepted, pending, refused, proxy.UserAgent)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", proxy.Identity, connected, proxy.Since.Local().Format(time.DateTime), accepted, pending, refused, terminal.Safe(proxy.UserAgent))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -146,12 +147,12 @@ func (p proxyStatus) table(w io.Writer) error {
 	for _, proxy := range p.Proxies {
 		for _, t := range proxy.Types {
 			for _, r := range t.Refused {
-				fmt.Fprintf(w, "\n%s refused the %s %s:\n  %s\n", proxy.Identity, t.Type, r.Name, r.Message)
+				fmt.Fprintf(w, "\n%s refused the %s %s:\n  %s\n", proxy.Identity, t.Type, r.Name, terminal.Safe(r.Message))
 			}
 		}
 	}
 	for _, message := range append(append([]string{}, p.Errors...), p.Material...) {
-		fmt.Fprintf(w, "\n%s\n", message)
+		fmt.Fprintf(w, "\n%s\n", terminal.Safe(message))
 	}
 	return nil
 }

@@ -159,7 +159,7 @@ func (e *environment) curlLines(model *config.Model) ([]string, error) {
 			continue // recognised by fingerprints alone
 		}
 		host, port := entry.Name, strconv.Itoa(int(entry.Listener.Port))
-		lines = append(lines, fmt.Sprintf("# as %s%s\ncurl --cacert %s \\\n  --cert %s --key %s \\\n  --resolve %s:%s:%s https://%s%s",
+		lines = append(lines, fmt.Sprintf("# as %s%s\ncurl --cacert %s \\\n  --cert %s --key %s \\\n  --resolve %s:%s:%s 'https://%s%s'",
 			consumer.Name, suspended(consumer), roots, files.Certificate, files.PrivateKey,
 			host, port, entry.Listener.Address, net.JoinHostPort(host, port), path))
 	}

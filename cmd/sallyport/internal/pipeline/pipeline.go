@@ -138,8 +138,8 @@ func (p *Pipeline) take(ctx context.Context, model *config.Model) error {
 // Run follows the material until the context ends.
 func (p *Pipeline) Run(ctx context.Context) error {
 	for {
-		material, superseded := p.config.Keeper.Watch()
-		if err := p.follow(material); err != nil {
+		_, superseded := p.config.Keeper.Watch()
+		if err := p.follow(); err != nil {
 			p.config.Logger.Error("changed material could not be published", "error", err)
 		}
 		select {
@@ -150,10 +150,12 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 }
 
-// follow publishes material that is newer than what was published last.
-func (p *Pipeline) follow(material *inventory.Snapshot) error {
+// follow publishes material that is newer than what was published last. It is looked up under the lock, so that what was
+// there before a revision never takes the place of what came with it.
+func (p *Pipeline) follow() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	material := p.config.Keeper.Current()
 	if p.status.Model == nil || material.Generation == p.generation {
 		return nil
 	}

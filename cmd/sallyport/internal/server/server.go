@@ -23,6 +23,7 @@ import (
 	"github.com/sallyport-project/sallyport/envoy/translate"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	"github.com/sallyport-project/sallyport/pki/material"
+	"github.com/sallyport-project/sallyport/pki/spiffe"
 	"github.com/sallyport-project/sallyport/xds"
 	"github.com/sallyport-project/sallyport/xds/cache"
 )
@@ -164,7 +165,7 @@ func (s *server) authorization(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		settings, err := asker.ServerTLS(asker.TLSConfig{ProxyAuthorities: s.pool, Certificate: certificate.Get, Clock: time.Now})
+		settings, err := spiffe.ServerTLS(spiffe.TLSConfig{Authorities: s.pool, Certificate: certificate.Get, Clock: time.Now})
 		if err != nil {
 			return err
 		}
