@@ -7,6 +7,7 @@ import (
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sallyport-project/sallyport/envoy/bootstrap"
 	"github.com/sallyport-project/sallyport/envoy/translate"
@@ -48,12 +49,15 @@ func (l *lint) connectionManager(where string, m *hcmv3.HttpConnectionManager) {
 	l.httpFilters(where, m.GetHttpFilters())
 }
 
-// httpFilters wants the authorization filter and then the router, with nothing before or between them that could answer
-// by itself or let a request by.
+// httpFilters wants the authorization filter, the one that drops trailers as it is everywhere, and the router, with
+// nothing before or between them that could answer by itself or let a request by.
 func (l *lint) httpFilters(where string, filters []*hcmv3.HttpFilter) {
-	if len(filters) != 2 || filters[0].GetName() != translate.AuthorizationFilter {
-		l.found("%s: its HTTP filters must be %s and then the router, and nothing else", where, translate.AuthorizationFilter)
+	if len(filters) != 3 || filters[0].GetName() != translate.AuthorizationFilter {
+		l.found("%s: its HTTP filters must be %s, the one that drops trailers, and the router, and nothing else", where, translate.AuthorizationFilter)
 		return
+	}
+	if !proto.Equal(filters[1], translate.TrailersFilter()) {
+		l.found("%s: its second HTTP filter does not drop all trailers of a request, and nothing else", where)
 	}
 	for _, filter := range filters {
 		l.onlyFields(where+", filter "+filter.GetName(), filter, "name", "typed_config") // not disabled, is_optional or config_discovery
@@ -62,7 +66,7 @@ func (l *lint) httpFilters(where string, filters []*hcmv3.HttpFilter) {
 	if unpack(l, where, filters[0].GetTypedConfig(), authorization) {
 		l.authorization(where, authorization)
 	}
-	unpack(l, where, filters[1].GetTypedConfig(), &routerv3.Router{})
+	unpack(l, where, filters[2].GetTypedConfig(), &routerv3.Router{})
 }
 
 // authorization wants the filter to ask our service about every request, and to fail closed. Fields by which it could let

@@ -74,9 +74,10 @@ func TestTheAuthorizationFilterIsPassedByNothing(t *testing.T) {
 		"it asks somebody else":        {"it asks the cluster", authorization(func(a *extauthzv3.ExtAuthz) { a.GetGrpcService().GetEnvoyGrpc().ClusterName = "other" })},
 		"it is not there":              {"HTTP filters must be", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters = m.HttpFilters[1:] })},
 		"it comes after the router": {"HTTP filters must be", manager(func(m *hcmv3.HttpConnectionManager) {
-			m.HttpFilters[0], m.HttpFilters[1] = m.HttpFilters[1], m.HttpFilters[0]
+			m.HttpFilters[0], m.HttpFilters[2] = m.HttpFilters[2], m.HttpFilters[0]
 		})},
 		"another filter stands before it": {"HTTP filters must be", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters = append(m.HttpFilters[1:], m.HttpFilters...) })},
+		"trailers come through":           {"does not drop all trailers", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters[1].ConfigType = m.HttpFilters[2].ConfigType })},
 		"it is disabled":                  {"disabled", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters[0].Disabled = true })},
 		"it is optional":                  {"is_optional", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters[0].IsOptional = true })},
 		"it comes by discovery": {"config_discovery", manager(func(m *hcmv3.HttpConnectionManager) {

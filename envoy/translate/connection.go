@@ -67,6 +67,7 @@ func connectionManager(e *config.Entry) *hcmv3.HttpConnectionManager {
 		}},
 		HttpFilters: []*hcmv3.HttpFilter{
 			authorizationFilter(e.Listener.Gateway),
+			TrailersFilter(),
 			{Name: routerName, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: pack(&routerv3.Router{
 				SuppressEnvoyHeaders: true, // x-envoy-upstream-service-time and the like are nobody's business
 			})}},
