@@ -37,7 +37,7 @@ func TestAPartnersCallIsDecidedAsTheExampleSays(t *testing.T) {
 		"expired":                              {persons(h.partners.Client("mapps", fixture.Valid(-2*day, -day))), reason.CertificateExpired},
 		"not valid yet":                        {persons(h.partners.Client("mapps", fixture.Valid(day, 2*day))), reason.CertificateNotYetValid},
 		"unknown consumer":                     {persons(h.partners.Client("stranger")), reason.ConsumerUnknown},
-		"suspended consumer":                   {persons(h.partners.Client("ctrlo")), reason.ConsumerSuspended},
+		"suspended consumer":                   {persons(h.partners.Client("pilot")), reason.ConsumerSuspended},
 		"unauthorised consumer":                {persons(h.partners.Client("nsp")), reason.PermissionMissing},
 		"wrong method":                         {changed(mapps, func(a *ask) { a.method = "POST" }), reason.PermissionMissing},
 		"mixed case":                           {changed(mapps, func(a *ask) { a.path = "/v1/persons/1/Alerts" }), reason.PermissionMissing},

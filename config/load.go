@@ -32,8 +32,8 @@ func Load(directory string) (*Model, document.Problems, error) {
 		return nil, nil, err
 	}
 	documents, complete, problems := Decode(files)
-	if len(documents) == 0 && len(problems) == 0 {
-		return nil, nil, fmt.Errorf("%s: no .yaml or .yml file with a resource in it", directory)
+	if nothing := CheckNotEmpty(directory, documents, problems); len(nothing) > 0 {
+		return nil, nil, nothing
 	}
 	model, found := Build(documents, complete)
 	problems = append(problems, found...)
@@ -83,6 +83,15 @@ func Decode(files []File) (documents []*document.Document, complete bool, proble
 		complete = complete && whole
 	}
 	return documents, complete, problems
+}
+
+// CheckNotEmpty reports a directory in which nothing was found: neither a resource nor a mistake. That is an error, although
+// Build makes a Model of it, because a folder that was emptied by accident, or not mounted, must not take everything down.
+func CheckNotEmpty(directory string, documents []*document.Document, problems document.Problems) document.Problems {
+	if len(documents) > 0 || len(problems) > 0 {
+		return nil
+	}
+	return document.Problems{{Origin: Origin{File: directory}, Message: "no .yaml or .yml file with a resource in it"}}
 }
 
 // Files lists the configuration files below a directory, and the folders that hold them or could, both sorted and the

@@ -122,6 +122,9 @@ func TestAnEnvironmentFollowsEditsAndEndsWithoutATrace(t *testing.T) {
 	if took := p.end(t, syscall.SIGINT); took > 5*time.Second {
 		t.Errorf("it took %v to end", took)
 	}
+	if code := p.wait(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 	if left := processesOf(t, folder); len(left) > 0 {
 		t.Errorf("it left processes behind: %s", left)
 	}
@@ -180,6 +183,94 @@ func TestASecondEnvironmentOnTheSameStateSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestAnEnvironmentTakesARelativeStateFolderWithASpace(t *testing.T) {
+	folder := shortFolder(t)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(here, filepath.Join(folder, "the state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, folder, "dev", "--state", relative, example)
+	eventually(t, "it is up", func() bool { return strings.Contains(p.out.String(), "Decisions:") })
+	if status := call(t, curlAs(t, p, "mapps"), "/v1/persons/1/alerts"); status != "200" {
+		t.Errorf("the printed curl line gets %s", status)
+	}
+	p.end(t, syscall.SIGHUP)
+	if code := p.wait(t); code != 0 {
+		t.Errorf("after its terminal was closed: exit code %d", code)
+	}
+	if left := processesOf(t, folder); len(left) > 0 {
+		t.Errorf("it left processes behind: %s", left)
+	}
+}
+
+func TestAStateFolderInsideOfTheConfigurationIsRefused(t *testing.T) {
+	folder := shortFolder(t)
+	directory := copyExample(t, folder)
+	state := filepath.Join(directory, "state")
+	p := start(t, folder, "dev", "--state", state, directory)
+	if code := p.wait(t); code != 2 || !strings.Contains(p.err.String(), "--state") {
+		t.Errorf("exit code %d: %s", code, p.err.String())
+	}
+	if _, err := os.Stat(state); err == nil {
+		t.Error("it was made all the same")
+	}
+}
+
+func TestAConfigurationWithoutTestsFailsOnlyWhereTheyAreAskedFor(t *testing.T) {
+	folder := shortFolder(t)
+	directory := copyExample(t, folder)
+	if err := os.Remove(filepath.Join(directory, "tests.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range [][]string{{"test", directory}, {"dev", "--once", directory}} {
+		p := start(t, folder, verb...)
+		if code := p.wait(t); code != 2 || p.err.String() != "sallyport: "+directory+" has no Test\n" {
+			t.Errorf("%s: exit code %d: %s", verb[0], code, p.err.String())
+		}
+	}
+	p := start(t, folder, "dev", directory)
+	eventually(t, "it is up", func() bool { return strings.Contains(p.out.String(), "Decisions:") })
+}
+
+func TestACaseThatNoListenerCanTakeIsAMistake(t *testing.T) {
+	folder := shortFolder(t)
+	directory := copyExample(t, folder)
+	edit(t, filepath.Join(directory, "tests.yaml"), `{method: DELETE, url: "https://`, `{method: DELETE, url: "http://`)
+	for _, verb := range [][]string{{"test", directory}, {"dev", directory}} {
+		p := start(t, folder, verb...)
+		if code := p.wait(t); code != 2 || !regexp.MustCompile(`tests\.yaml:\d+:\d+: error: request\.url: .* no listener in plaintext`).MatchString(p.err.String()) {
+			t.Errorf("%s: exit code %d: %s", verb[0], code, p.err.String())
+		}
+	}
+}
+
+func TestAnInterruptionBeforeItIsUpBlamesNobody(t *testing.T) {
+	for name, script := range map[string]string{
+		"while it looks for an Envoy": `: > "$STARTED"; exec sleep 600`,
+		"while the Envoys start": `[ "$1" = --version ] && echo "envoy  version: 0000000000000000000000000000000000000000/1.40.0/Clean/RELEASE/BoringSSL" && exit
+: > "$STARTED"; exec sleep 600`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := shortFolder(t)
+			fake, started := filepath.Join(folder, "envoy"), filepath.Join(folder, "started")
+			if err := os.WriteFile(fake, []byte("#!/bin/sh\nSTARTED="+started+"\n"+script+"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("SALLYPORT_ENVOY", fake)
+			p := start(t, folder, "dev", example)
+			eventually(t, "it has come so far", func() bool { _, err := os.Stat(started); return err == nil })
+			p.end(t, syscall.SIGINT)
+			if code := p.wait(t); code != 130 || p.err.String() != "sallyport: interrupted\n" {
+				t.Errorf("exit code %d: %s", code, p.err.String())
+			}
+		})
+	}
+}
+
 // copyExample copies the example, so that it can be edited.
 func copyExample(t *testing.T, folder string) string {
 	t.Helper()
@@ -219,7 +310,7 @@ func curlAs(t *testing.T, p *program, consumer string) string {
 // call runs a printed curl line with another path, and returns the status.
 func call(t *testing.T, curl, path string) string {
 	t.Helper()
-	changed := regexp.MustCompile(`'(https://[^/ ]+)\S*'$`).ReplaceAllString(curl, "'${1}"+path+"'")
+	changed := regexp.MustCompile(`'(https?://[^/' ]+)[^']*'$`).ReplaceAllString(curl, "'${1}"+path+"'")
 	content, err := exec.Command("sh", "-c", changed+" --silent --output /dev/null --write-out '%{http_code}'").Output()
 	if err != nil {
 		return err.Error()

@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
+	"github.com/sallyport-project/sallyport/internal/handshake"
 	"github.com/sallyport-project/sallyport/internal/serving"
 	"github.com/sallyport-project/sallyport/pki/spiffe"
 	"github.com/sallyport-project/sallyport/xds/cache"
@@ -73,7 +74,7 @@ func NewServer(ctx context.Context, config Config) (*Server, error) {
 	interceptor := &node.Interceptor{TrustDomain: config.TrustDomain, Logger: config.Logger, Clock: config.Clock}
 	running, stop := context.WithCancel(ctx)
 	s := &Server{config: config, stop: stop, grpc: grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(settings)),
+		grpc.Creds(handshake.Logged(credentials.NewTLS(settings), config.Logger, config.Clock)),
 		grpc.StreamInterceptor(interceptor.Stream),
 		grpc.MaxRecvMsgSize(4<<20),
 		// A proxy that vanished without a word is noticed within half a minute.

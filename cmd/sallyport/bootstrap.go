@@ -1,12 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-project/sallyport/envoy/bootstrap"
+	"github.com/sallyport-project/sallyport/pki/ca"
 	"github.com/sallyport-project/sallyport/pki/spiffe"
 )
 
@@ -20,7 +24,7 @@ func newBootstrap(s streams) *cobra.Command {
 else from the control plane, over mutual TLS, and asks the authorization service about each request.
 
 The certificate, key and CA are read by Envoy itself and rotate when they are replaced (moved into
-place, not written over).`,
+place, not written over). Where the certificate can be read here, it must be the proxy's.`,
 		Example: `  sallyport bootstrap --trust-domain example.org --group edge --name edge-1 \
     --xds xds.internal:18000 --authz authz.internal:18001 \
     --certificate pki/edge-1.pem --private-key pki/edge-1-key.pem --ca pki/proxies.pem \
@@ -44,9 +48,17 @@ place, not written over).`,
 			if err != nil {
 				return usageError{err}
 			}
+			if err := checkProxyCertificate(c); err != nil {
+				return usageError{err}
+			}
 			path, err := files.Write(out)
 			if err != nil {
 				return err
+			}
+			for _, file := range []string{c.CertificatePath, c.KeyPath, c.CAPath} {
+				if _, err := os.Stat(file); err != nil {
+					fmt.Fprintf(s.err, "warning: the Envoy will need a file that is not here: %v\n", err)
+				}
 			}
 			_, err = fmt.Fprintln(s.out, path)
 			return err
@@ -68,4 +80,31 @@ place, not written over).`,
 		_ = cmd.MarkFlagRequired(required) // the flag exists
 	}
 	return cmd
+}
+
+// checkProxyCertificate reports a certificate that is another's than the proxy's: the control plane goes by the certificate
+// alone. One that cannot be read here is let be, because the files may be made for another machine.
+func checkProxyCertificate(c bootstrap.Config) error {
+	content, err := os.ReadFile(c.CertificatePath)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("--certificate: %w", err)
+	}
+	chain, err := ca.ParseCertificates(content)
+	if err != nil {
+		return fmt.Errorf("--certificate: %s: %w", c.CertificatePath, err)
+	}
+	if len(chain) == 0 {
+		return fmt.Errorf("--certificate: %s holds no certificate", c.CertificatePath)
+	}
+	identity, err := spiffe.FromCertificate(chain[0])
+	if err != nil {
+		return fmt.Errorf("--certificate: %s: %w; `sallyport ca issue --profile proxy` makes a proxy's", c.CertificatePath, err)
+	}
+	if identity != c.Identity {
+		return fmt.Errorf("--certificate: %s is %s, and --trust-domain, --group and --name say %s", c.CertificatePath, identity, c.Identity)
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,6 +150,9 @@ func (f issueFlags) request() (ca.Request, error) {
 		}
 		request.IPAddresses = append(request.IPAddresses, address)
 	}
+	if err := f.checkURIs(); err != nil {
+		return request, err
+	}
 	process := f.process
 	if process == "" {
 		process = f.name
@@ -180,6 +184,32 @@ func (f issueFlags) request() (ca.Request, error) {
 	return request, nil
 }
 
+// checkURIs keeps the profiles for others from making an identity of one of our own processes, however it is spelled.
+func (f issueFlags) checkURIs() error {
+	for _, text := range f.uris {
+		uri, err := url.Parse(text)
+		if err != nil {
+			return fmt.Errorf("--uri: %w", err)
+		}
+		kind, _, _ := strings.Cut(strings.TrimLeft(uri.Path, "/"), "/")
+		switch spiffe.Kind(strings.ToLower(kind)) {
+		case spiffe.Proxy, spiffe.ControlPlane, spiffe.Authz:
+			if strings.EqualFold(uri.Scheme, spiffe.Scheme) {
+				return fmt.Errorf("--uri: %s is an identity of our own processes; the profiles proxy, control-plane and authz make those", text)
+			}
+		}
+	}
+	return nil
+}
+
+// checkName wants the name of a file in --out.
+func checkName(name string) error {
+	if name == "" || name != filepath.Base(name) || name == "." || name == ".." {
+		return fmt.Errorf("--name: expected the name of a file in --out, found %q", name)
+	}
+	return nil
+}
+
 // loadAuthority reads the two files of an authority.
 func loadAuthority(path string) (*ca.Authority, error) {
 	path = strings.TrimSuffix(path, ".pem")
@@ -192,11 +222,23 @@ func loadAuthority(path string) (*ca.Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--ca: %w", err)
 	}
-	return ca.Load(certificate, key, nil)
+	if certificates, err := ca.ParseCertificates(certificate); err == nil && len(certificates) == 1 {
+		if err := ca.CheckAuthority(certificates[0]); err != nil { // it may have no subject to be named by
+			return nil, fmt.Errorf("--ca: %s: %w", files.Certificate, err)
+		}
+	}
+	authority, err := ca.Load(certificate, key, nil)
+	if err != nil {
+		return nil, fmt.Errorf("--ca: %s: %w", files.Certificate, err)
+	}
+	return authority, nil
 }
 
 // writePair writes a key pair and says where.
 func writePair(cmd *cobra.Command, s streams, out, name string, pair ca.KeyPair) error {
+	if err := checkName(name); err != nil {
+		return usageError{err}
+	}
 	if err := os.MkdirAll(out, 0o700); err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}

@@ -25,7 +25,7 @@ It sends the configuration's Test cases through the Envoys, prints a row for eac
 edits take effect at once, and each decision is printed. Ctrl-C ends everything.
 
 With --once it ends after the cases. Exit code: 0 if every case came out as expected, 1 if not,
-2 for a mistake in the command line or the configuration.`,
+2 for a mistake in the command line or the configuration, 130 if it was interrupted before.`,
 		Example: `  sallyport dev examples/partner-certificates
   sallyport dev --once examples/partner-certificates`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,20 +36,23 @@ With --once it ends after the cases. Exit code: 0 if every case came out as expe
 			if _, _, err := config.Files(args[0]); err != nil {
 				return usageError{err}
 			}
-			envoy, err := process.Find(cmd.Context())
+			envoy, err := process.Find(cmd.Context()) // its error may be an interruption; see interrupted
 			if err != nil {
 				return usageError{err}
 			}
-			if state == "" && !once {
-				if state, err = dev.DefaultStateFolder(args[0]); err != nil {
+			if state != "" || !once {
+				if state, err = dev.StateFolder(state, args[0]); err != nil {
 					return usageError{err}
 				}
 			}
 			err = dev.Run(cmd.Context(), dev.Config{
 				Directory: args[0], StateDir: state, Envoy: envoy, Logger: logger, Out: s.out, Once: once,
 			})
-			if errors.Is(err, dev.ErrCases) {
+			switch {
+			case errors.Is(err, dev.ErrCases):
 				return errReported
+			case errors.Is(err, dev.ErrNoCases):
+				return errNoTest(args[0])
 			}
 			return err
 		},

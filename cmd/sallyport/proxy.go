@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/admin"
 	"github.com/sallyport-project/sallyport/internal/terminal"
+	"github.com/sallyport-project/sallyport/pki/inventory"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
 
@@ -31,6 +35,7 @@ const adminTimeout = 10 * time.Second
 // proxyStatus is what `proxy status` prints.
 type proxyStatus struct {
 	Revision string       `json:"revision"`
+	Roles    []string     `json:"roles"`
 	Errors   []string     `json:"configuration_errors"`
 	Material []string     `json:"material_problems"`
 	Proxies  []proxyState `json:"proxies"`
@@ -98,11 +103,12 @@ Exit code: 0, also where something was refused; 1 if the server cannot be reache
 
 func statusOf(status *adminv1.GetStatusResponse, list *adminv1.ListProxiesResponse) proxyStatus {
 	p := proxyStatus{
-		Revision: status.GetRevision(), Errors: append([]string{}, status.GetConfigurationErrors()...),
+		Revision: status.GetRevision(), Roles: append([]string{}, status.GetRoles()...), Errors: append([]string{}, status.GetConfigurationErrors()...),
 		Material: []string{}, Proxies: []proxyState{},
 	}
 	for _, m := range status.GetMaterialProblems() {
-		p.Material = append(p.Material, fmt.Sprintf("%s %s: %s", m.GetKind(), m.GetName(), m.GetMessage()))
+		problem := inventory.Problem{Kind: m.GetKind(), Name: m.GetName(), Err: errors.New(m.GetMessage()), InForce: m.GetInForce()}
+		p.Material = append(p.Material, problem.Error())
 	}
 	for _, proxy := range list.GetProxies() {
 		state := proxyState{
@@ -124,6 +130,27 @@ func statusOf(status *adminv1.GetStatusResponse, list *adminv1.ListProxiesRespon
 // table prints the status for people: a line for each proxy, and below what is wrong.
 func (p proxyStatus) table(w io.Writer) error {
 	fmt.Fprintf(w, "revision %s\n\n", p.Revision)
+	if slices.Contains(p.Roles, "xds") {
+		if err := p.proxyTable(w); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(w, "(this server is no control plane and knows of no proxies; its role is %s)\n", strings.Join(p.Roles, ", "))
+	}
+	for _, proxy := range p.Proxies {
+		for _, t := range proxy.Types {
+			for _, r := range t.Refused {
+				fmt.Fprintf(w, "\n%s refused the %s %s:\n  %s\n", proxy.Identity, t.Type, r.Name, terminal.Safe(r.Message))
+			}
+		}
+	}
+	for _, message := range append(append([]string{}, p.Errors...), p.Material...) {
+		fmt.Fprintf(w, "\n%s\n", terminal.Safe(message))
+	}
+	return nil
+}
+
+func (p proxyStatus) proxyTable(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "PROXY\tCONNECTED\tSINCE\tACCEPTED\tPENDING\tREFUSED\tENVOY")
 	for _, proxy := range p.Proxies {
@@ -143,16 +170,6 @@ func (p proxyStatus) table(w io.Writer) error {
 	}
 	if len(p.Proxies) == 0 {
 		fmt.Fprintln(w, "(no proxy is connected)")
-	}
-	for _, proxy := range p.Proxies {
-		for _, t := range proxy.Types {
-			for _, r := range t.Refused {
-				fmt.Fprintf(w, "\n%s refused the %s %s:\n  %s\n", proxy.Identity, t.Type, r.Name, terminal.Safe(r.Message))
-			}
-		}
-	}
-	for _, message := range append(append([]string{}, p.Errors...), p.Material...) {
-		fmt.Fprintf(w, "\n%s\n", terminal.Safe(message))
 	}
 	return nil
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -22,6 +24,9 @@ const (
 	exitFailed
 	// exitUsage: the command line or the configuration is wrong.
 	exitUsage
+	// exitInterrupted: a signal ended it before it was done, as a shell counts SIGINT (128 + 2). A verb that runs until it is
+	// ended is done then.
+	exitInterrupted = 130
 )
 
 // streams are the program's standard streams.
@@ -49,6 +54,10 @@ func run(ctx context.Context, args []string, s streams) int {
 	if err == nil {
 		return exitDone
 	}
+	if interrupted(ctx, err) {
+		fmt.Fprintln(s.err, "sallyport: interrupted")
+		return exitInterrupted
+	}
 	if !begun { // an unknown command, a missing flag
 		err = usageError{err}
 	}
@@ -68,6 +77,18 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	fmt.Fprintf(s.err, "sallyport: %v\n", err)
 	return exitFailed
+}
+
+// interrupted tells whether a verb failed because a signal ended it, and not for a reason of its own. A terminal sends SIGINT
+// to the programs that it runs as well, and one of them may end before the context does.
+func interrupted(ctx context.Context, err error) bool {
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		if status, ok := ended.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGINT {
+			return true
+		}
+	}
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || ended != nil)
 }
 
 // noteBegin has every command note that its command line was accepted and its work has begun.

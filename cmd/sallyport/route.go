@@ -78,7 +78,7 @@ func (q routeQuery) answer(ctx context.Context, method, url string) ([]routeAnsw
 		return nil, problems.Errors()
 	}
 	host, path, ok := config.SplitURL(url)
-	if !ok {
+	if !ok || !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
 		return nil, usageError{fmt.Errorf("expected a URL such as https://api.example.org/v1/status, found %q", url)}
 	}
 	request := routing.Request{SNI: q.sni, Method: method, Host: host, Path: path, Headers: http.Header{}}

@@ -32,7 +32,8 @@ else's. /healthz and /readyz answer on --health-listen. SIGTERM drains and ends.
 Development authorities (` + "`development: {}`" + `, and what they issued) are refused.`,
 		Example: `  sallyport serve --source config --trust-domain example.org --proxy-ca pki/proxies.pem \
     --certificate pki/xds.pem --private-key pki/xds-key.pem \
-    --authz-certificate pki/authz.pem --authz-private-key pki/authz-key.pem
+    --authz-certificate pki/authz.pem --authz-private-key pki/authz-key.pem \
+    --state /var/lib/sallyport
   sallyport serve --roles authz --authz-socket-dir /run/sallyport/authz --source config \
     --trust-domain example.org --proxy-ca pki/proxies.pem --allow-material file:/etc/sallyport/pki`,
 		Args: cobra.NoArgs,
@@ -52,14 +53,18 @@ Development authorities (` + "`development: {}`" + `, and what they issued) are 
 			if _, _, err := config.Files(c.Source); err != nil {
 				return usageError{err}
 			}
-			return server.Run(cmd.Context(), c)
+			err = server.Run(cmd.Context(), c)
+			if wrong := (*server.FlagError)(nil); errors.As(err, &wrong) {
+				return usageError{err}
+			}
+			return err
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&roles, "roles", []string{"xds", "authz"}, "parts to play: xds, authz")
 	flags.StringVar(&c.Source, "source", "", "directory of the configuration (required)")
-	flags.StringSliceVar(&c.AllowMaterial, "allow-material", nil, "prefixes of references that the configuration may use, such as file:/etc/pki or env:SALLYPORT_MATERIAL_; default: any")
-	flags.StringVar(&c.StateDir, "state", "", "folder for issued certificates, so that a restart issues none anew; default: memory")
+	flags.StringSliceVar(&c.AllowMaterial, "allow-material", nil, "prefixes of references that the configuration may use, such as file:/etc/pki or env:SALLYPORT_MATERIAL_; relative paths are resolved against --source; default: any")
+	flags.StringVar(&c.StateDir, "state", "", "folder for issued certificates, so that a restart issues none anew with new keys; default: memory")
 	flags.StringVar(&c.TrustDomain, "trust-domain", "", "trust domain of proxies and servers, such as example.org (required)")
 	flags.StringVar(&c.ProxyCA, "proxy-ca", "", "CA of our own processes in PEM (required)")
 	flags.StringVar(&c.XDSListen, "xds-listen", "0.0.0.0:18000", "address of the control plane")

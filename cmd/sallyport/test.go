@@ -47,6 +47,9 @@ Exit code: 0 if every case came out as expected, 1 if not, 2 for a mistake in th
 			if model == nil {
 				return problems.Errors()
 			}
+			if unserved := scenario.Unserved(model); len(unserved) > 0 {
+				return unserved
+			}
 			simulator, err := scenario.NewSimulator(cmd.Context(), model, time.Now)
 			if err != nil {
 				return err
@@ -60,7 +63,7 @@ Exit code: 0 if every case came out as expected, 1 if not, 2 for a mistake in th
 				results = append(results, result)
 			}
 			if len(results) == 0 {
-				return usageError{fmt.Errorf("%s has no Test", args[0])}
+				return errNoTest(args[0])
 			}
 			if err := write(cmd, s.out, reportCases(results), func(w io.Writer) error { return scenario.WriteTable(w, results) }); err != nil {
 				return err
@@ -74,6 +77,9 @@ Exit code: 0 if every case came out as expected, 1 if not, 2 for a mistake in th
 	addOutput(cmd, "text", "json", "yaml")
 	return cmd
 }
+
+// errNoTest says that there is nothing to judge.
+func errNoTest(directory string) error { return usageError{fmt.Errorf("%s has no Test", directory)} }
 
 func reportCases(results []scenario.Result) []caseReport {
 	reports := make([]caseReport, len(results))

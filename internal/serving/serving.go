@@ -31,7 +31,10 @@ func GRPC(ctx context.Context, server *grpc.Server, listener net.Listener, drain
 	case <-timer.C:
 		server.Stop()
 	}
-	return <-done // nil: it was asked to end
+	if err := <-done; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // stopped before it began
+		return err
+	}
+	return nil
 }
 
 // HTTP serves until the context ends, and then closes every connection and returns nil. It closes the listener.

@@ -525,7 +525,8 @@ type TestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// HTTP method. Default GET.
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
-	// The URL. The path is sent as it is written here, without normalisation; the port counts for nothing.
+	// The URL. The path is sent as it is written here, without normalisation. A port chooses the gateway's listener that
+	// has it in the configuration; one that no listener of the scheme has counts for nothing.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	// Headers to send.
 	Headers map[string]string `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -600,7 +601,8 @@ type TestExpectation struct {
 	Status uint32 `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
 	// The reason of the decision, such as `permission_missing`.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Name of the Upstream that the first gateway chooses. A case that expects none must not reach any.
+	// Name of the Upstream that the first gateway chooses. A case that expects none must not reach any. Of weighted upstreams
+	// `sallyport test` takes the one with the greatest weight, of equals the first by name; through real Envoys any may come.
 	Upstream string `protobuf:"bytes,3,opt,name=upstream,proto3" json:"upstream,omitempty"`
 	// Headers that reach the last upstream, with their values.
 	ReceivedHeaders map[string]string `protobuf:"bytes,4,rep,name=received_headers,json=receivedHeaders,proto3" json:"received_headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`

@@ -47,7 +47,7 @@ func (s *Server) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv1
 	}
 	for _, p := range s.Keeper.Current().Problems {
 		response.MaterialProblems = append(response.MaterialProblems, &adminv1.MaterialProblem{
-			Kind: p.Kind, Name: p.Name, Message: p.Err.Error(), Since: timestamppb.New(p.Since),
+			Kind: p.Kind, Name: p.Name, Message: p.Err.Error(), Since: timestamppb.New(p.Since), InForce: p.InForce,
 		})
 	}
 	return response, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net"
 	"net/netip"
@@ -12,7 +13,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 
+	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/config/document"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
@@ -26,7 +30,10 @@ const loopback = "127.0.0.1"
 type addresses struct {
 	// listeners by gateway and listener, upstreams by name and endpoint.
 	listeners, upstreams map[string]string
-	given                map[string]bool
+	// given says to what each address was given.
+	given map[string]string
+	// ports are the configured ports of listeners, by gateway, listener and the address that they have.
+	ports map[string]uint32
 	// moved says where something does not listen where the configuration says, for people.
 	moved []string
 	// api is called for each upstream endpoint that needs a sample API.
@@ -35,14 +42,18 @@ type addresses struct {
 	failed func(error)
 	// held keep other environments from ports that nobody listens on yet.
 	held []io.Closer
+
+	mu sync.Mutex // guards all of it
 }
 
 func newAddresses(api func(upstream, address string, listener net.Listener), failed func(error)) *addresses {
-	return &addresses{listeners: map[string]string{}, upstreams: map[string]string{}, given: map[string]bool{}, api: api, failed: failed}
+	return &addresses{listeners: map[string]string{}, upstreams: map[string]string{}, given: map[string]string{}, ports: map[string]uint32{}, api: api, failed: failed}
 }
 
 // move rewrites the addresses in the documents.
 func (a *addresses) move(ctx context.Context, documents []*document.Document) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	serving := map[string]string{} // where the listener is that serves a host and port
 	for _, d := range documents {
 		if gateway, ok := d.Message.(*sallyportv1.Gateway); ok {
@@ -70,6 +81,7 @@ func (a *addresses) moveGateway(ctx context.Context, g *sallyportv1.Gateway, ser
 			_ = held.Close() // Envoy binds it next
 		}
 		address := netip.MustParseAddrPort(a.listeners[key])
+		a.ports[g.GetMetadata().GetName()+"/"+l.GetName()+"/"+a.listeners[key]] = l.GetPort()
 		l.Address, l.Port = address.Addr().String(), uint32(address.Port())
 		for _, entry := range l.GetTls() {
 			for _, hostname := range entry.GetHostnames() {
@@ -128,42 +140,73 @@ func (a *addresses) sample(ctx context.Context, upstream, endpoint, port string)
 	return a.upstreams[key], nil
 }
 
-// claim listens on a port of loopback, or on a free one where it is taken.
+// configured is the port that the configuration gives a listener.
+func (a *addresses) configured(l *config.Listener) uint32 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if port, ok := a.ports[l.Gateway.Name+"/"+l.Name+"/"+l.HostPort()]; ok {
+		return port
+	}
+	return l.Port
+}
+
+// claim listens on a port of loopback, or on a free one where it cannot.
 func (a *addresses) claim(ctx context.Context, port uint32, what string) (net.Listener, error) {
-	wanted := net.JoinHostPort(loopback, strconv.Itoa(int(port)))
-	if !a.given[wanted] && a.reserve(ctx, port) {
-		if listener, err := new(net.ListenConfig).Listen(ctx, "tcp", wanted); err == nil {
-			a.given[wanted] = true
-			return listener, nil
-		}
+	listener, obstacle := a.listen(ctx, port)
+	if obstacle == "" {
+		a.given[listener.Addr().String()] = what
+		return listener, nil
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
 	if err != nil {
 		return nil, fmt.Errorf("%s: no port of %s is free: %w", what, loopback, err)
 	}
 	address := listener.Addr().String()
-	a.given[address] = true
-	a.moved = append(a.moved, fmt.Sprintf("port %d is taken: %s is on %s", port, what, address))
+	a.given[address] = what
+	a.moved = append(a.moved, fmt.Sprintf("port %d %s: %s is on %s", port, obstacle, what, address))
 	return listener, nil
 }
 
-// reserve keeps other environments from a port, which an Envoy binds only later. It tells whether no other has it. Where
-// there are no abstract sockets (unix(7)), an environment that begins in the same moment may get the same port.
-func (a *addresses) reserve(ctx context.Context, port uint32) bool {
-	if runtime.GOOS != "linux" {
-		return true
+// listen listens on a port of loopback and reserves it, or says to people what is in the way.
+func (a *addresses) listen(ctx context.Context, port uint32) (listener net.Listener, obstacle string) {
+	wanted := net.JoinHostPort(loopback, strconv.Itoa(int(port)))
+	if owner := a.given[wanted]; owner != "" {
+		return nil, "is that of " + owner + " already"
 	}
-	mark, err := new(net.ListenConfig).Listen(ctx, "unix", fmt.Sprintf("@sallyport/dev/port/%d", port))
+	mark, err := reserve(ctx, port)
 	if err != nil {
-		return false
+		return nil, "is taken by another `sallyport dev`"
 	}
-	a.held = append(a.held, mark)
-	return true
+	listener, err = new(net.ListenConfig).Listen(ctx, "tcp", wanted)
+	if err == nil {
+		a.held = append(a.held, mark)
+		return listener, ""
+	}
+	_ = mark.Close() // the port is not ours
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, "may not be bound without privileges"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, "is taken by another program"
+	}
+	return nil, "cannot be bound (" + err.Error() + ")"
+}
+
+// reserve keeps other environments from a port, which an Envoy binds only later, until the result is closed. It is an error
+// if another has it. Where there are no abstract sockets (unix(7)), an environment that begins in the same moment may get
+// the same port.
+func reserve(ctx context.Context, port uint32) (io.Closer, error) {
+	if runtime.GOOS != "linux" {
+		return io.NopCloser(nil), nil
+	}
+	return new(net.ListenConfig).Listen(ctx, "unix", fmt.Sprintf("@sallyport/dev/port/%d", port))
 }
 
 // hold keeps the reservations until the context ends.
 func (a *addresses) hold(ctx context.Context) error {
 	<-ctx.Done()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	var err error
 	for _, mark := range a.held {
 		err = errors.Join(err, mark.Close())
@@ -173,6 +216,8 @@ func (a *addresses) hold(ctx context.Context) error {
 
 // takeMoved returns what has been moved since it was last called.
 func (a *addresses) takeMoved() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	moved := a.moved
 	a.moved = nil
 	return moved
@@ -180,6 +225,8 @@ func (a *addresses) takeMoved() []string {
 
 // describe lists the sample APIs, for people.
 func (a *addresses) describe() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	var lines []string
 	for _, key := range slices.Sorted(maps.Keys(a.upstreams)) {
 		upstream, _, _ := strings.Cut(key, "/")

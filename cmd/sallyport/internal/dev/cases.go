@@ -38,6 +38,17 @@ func (e *environment) run(ctx context.Context) error {
 	return e.welcome(model)
 }
 
+// checkCases is an error where the cases cannot be run.
+func (e *environment) checkCases(model *config.Model) error {
+	if unserved := scenario.Unserved(model); len(unserved) > 0 {
+		return unserved
+	}
+	if e.config.Once && len(scenario.Cases(model)) == 0 {
+		return ErrNoCases
+	}
+	return nil
+}
+
 // waitReady waits until every Envoy serves the configuration.
 func (e *environment) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -89,7 +100,7 @@ func (e *environment) cases(ctx context.Context, model *config.Model) ([]scenari
 		return nil, err
 	}
 	live := &scenario.Live{
-		Callers: callers, Roots: e.roots(model), Decision: e.decision, Reached: e.apis.requests,
+		Callers: callers, Ports: e.addresses.configured, Roots: e.roots(model), Decision: e.decision, Reached: e.apis.requests,
 	}
 	var results []scenario.Result
 	for _, c := range scenario.Cases(model) {

@@ -59,6 +59,9 @@ type Config struct {
 // ErrCases says that a Test case came out otherwise than expected.
 var ErrCases = errors.New("not every case came out as expected")
 
+// ErrNoCases says that there is no Test case to run, and nothing else was asked for.
+var ErrNoCases = errors.New("there is no Test case")
+
 // environment is one running estate.
 type environment struct {
 	config Config
@@ -87,7 +90,8 @@ type environment struct {
 	printed []string
 }
 
-// Run runs an environment until the context ends or a part of it fails; with Once, until the cases have run.
+// Run runs an environment until the context ends or a part of it fails; with Once, until the cases have run. The error is the
+// context's if that ended before the environment was up, and nil if it ended afterwards.
 func Run(ctx context.Context, config Config) (err error) {
 	e := &environment{config: config, clock: time.Now, admins: map[string]*process.Admin{}, output: &printer{out: config.Out}}
 	if e.state, err = openState(config.StateDir); err != nil {
@@ -98,10 +102,14 @@ func Run(ctx context.Context, config Config) (err error) {
 		return fmt.Errorf("make a folder for sockets: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(e.runtime)) }()
+	asked := ctx.Err // whether somebody asked for the end, and not a part that failed
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var group rungroup.Group
 	if err := e.assemble(ctx, &group); err != nil {
+		if asked() != nil {
+			return asked()
+		}
 		return err
 	}
 	var cases error
@@ -112,7 +120,11 @@ func Run(ctx context.Context, config Config) (err error) {
 		<-ctx.Done()
 		return nil
 	})
-	return errors.Join(group.Run(ctx), cases)
+	err = group.Run(ctx)
+	if err != nil && errors.Is(cases, context.Canceled) {
+		return err // the cases ended with the part that failed
+	}
+	return errors.Join(err, cases)
 }
 
 // assemble makes every part and adds it to the group. Nothing runs yet but the first reading of the configuration, so
@@ -152,10 +164,17 @@ func (e *environment) assemble(ctx context.Context, group *rungroup.Group) (err 
 	if err != nil {
 		return err
 	}
-	if err := e.pipeline.Load(ctx, reading); err != nil {
+	// An interruption waits for it: material that could not be made would be reported as missing.
+	if err := e.pipeline.Load(context.WithoutCancel(ctx), reading); err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err := e.takeFailures(); err != nil {
+		return err
+	}
+	if err := e.checkCases(e.pipeline.Status().Model); err != nil {
 		return err
 	}
 	group.Add("material", e.keeper.Run)

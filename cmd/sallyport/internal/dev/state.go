@@ -25,9 +25,48 @@ type state struct {
 	temporary bool
 }
 
-// DefaultStateFolder is where the state of a configuration folder is kept: below $XDG_STATE_HOME, or ~/.local/state, and
-// never in the folder itself, which is watched and under version control.
-func DefaultStateFolder(directory string) (string, error) {
+// StateFolder is the absolute path of the folder that keeps the state of a configuration folder: the one that was named, or
+// one below $XDG_STATE_HOME or ~/.local/state. It is an error for it to lie in the configuration folder, which is watched
+// and under version control. Nothing is made.
+func StateFolder(named, directory string) (string, error) {
+	folder := named
+	if named == "" {
+		var err error
+		if folder, err = defaultStateFolder(directory); err != nil {
+			return "", err
+		}
+	}
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return "", fmt.Errorf("find the state folder: %w", err)
+	}
+	watched, err := filepath.Abs(directory)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", directory, err)
+	}
+	relative, err := filepath.Rel(resolved(watched), resolved(folder))
+	if err != nil {
+		return "", fmt.Errorf("find the state folder: %w", err)
+	}
+	if relative != ".." && !strings.HasPrefix(relative, ".."+string(filepath.Separator)) {
+		return "", fmt.Errorf("the state folder %s lies in %s, which is watched: name one outside of it with --state", folder, directory)
+	}
+	return folder, nil
+}
+
+// resolved is an absolute path without symbolic links, as far as it is there.
+func resolved(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	parent := filepath.Dir(path)
+	if parent == path {
+		return path
+	}
+	return filepath.Join(resolved(parent), filepath.Base(path))
+}
+
+func defaultStateFolder(directory string) (string, error) {
 	absolute, err := filepath.Abs(directory)
 	if err != nil {
 		return "", fmt.Errorf("find %s: %w", directory, err)
@@ -50,6 +89,9 @@ func openState(folder string) (*state, error) {
 		folder, err := os.MkdirTemp("", "sallyport-state-")
 		if err != nil {
 			return nil, fmt.Errorf("make a temporary state folder: %w", err)
+		}
+		if folder, err = filepath.Abs(folder); err != nil { // $TMPDIR may be relative
+			return nil, fmt.Errorf("find the temporary state folder: %w", err)
 		}
 		return &state{folder: folder, temporary: true}, nil
 	}

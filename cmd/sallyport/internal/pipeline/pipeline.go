@@ -94,14 +94,13 @@ func (p *Pipeline) Load(ctx context.Context, reading directory.Reading) error {
 		p.config.Transform(ctx, reading.Documents)
 	}
 	model, found := config.Build(reading.Documents, reading.Complete)
-	problems := append(slices.Clone(reading.Problems), found...)
+	problems := slices.Concat(reading.Problems, found, config.CheckNotEmpty(reading.Directory, reading.Documents, reading.Problems))
 	problems.Sort()
-	if model == nil && len(problems.Errors()) == 0 {
-		problems = append(problems, document.Problem{Origin: document.Origin{File: reading.Directory}, Message: "no resource was found"})
-	}
 	p.status.Problems = problems
 	if errs := problems.Errors(); len(errs) > 0 {
-		p.config.Logger.Error("the configuration has errors and is not used", "errors", len(errs), "revision in force", p.status.Revision)
+		if p.status.Model != nil { // who loads the first one is told by the error
+			p.config.Logger.Error("the configuration has errors and is not used", "errors", len(errs), "revision_in_force", p.status.Revision)
+		}
 		err := p.suspend(ctx, reading.Documents)
 		p.changed()
 		return errors.Join(errs, err)

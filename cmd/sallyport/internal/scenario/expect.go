@@ -17,7 +17,8 @@ import (
 type Outcome struct {
 	// Refused is set where the TLS handshake failed; nothing else is set then, but Why.
 	Refused bool
-	Status  int
+	// Status of the answer; 0 where there was none.
+	Status int
 	// Reason is the name of the decision's reason at the first gateway, and Why its particulars for people.
 	Reason, Why string
 	// Upstream is the one that the first gateway sent the request to; empty if it sent it nowhere.
@@ -83,6 +84,11 @@ func judge(c *config.TestCase, got Outcome) Result {
 	return r
 }
 
+// unjudged is the result of a case of which nothing came, for this reason.
+func unjudged(c *config.TestCase, reason error) Result {
+	return Result{Case: c, Outcome: Outcome{Why: reason.Error()}, Mismatches: []string{"it could not be judged: " + reason.Error()}}
+}
+
 // compareReceived compares what reached the last upstream.
 func (r *Result) compareReceived(expect *sallyportv1.TestExpectation, differ func(string, ...any)) {
 	received := r.Outcome.Received
@@ -125,6 +131,9 @@ func (o Outcome) Got() string {
 	if o.Refused {
 		return "refused"
 	}
+	if o.Status == 0 {
+		return "error"
+	}
 	return strconv.Itoa(o.Status)
 }
 
@@ -154,10 +163,10 @@ func Caller(c *config.TestCase) string {
 	return "-"
 }
 
-// Request is the request of a case, on one line.
+// Request is the method, host and path of a case's request, on one line.
 func Request(c *config.TestCase) string {
-	_, path, _ := config.SplitURL(c.Spec.GetRequest().GetUrl())
-	return Method(c) + " " + path
+	host, path, _ := config.SplitURL(c.Spec.GetRequest().GetUrl())
+	return Method(c) + " " + host + path
 }
 
 // Method is the HTTP method of a case.

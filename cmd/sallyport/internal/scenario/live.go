@@ -29,6 +29,8 @@ type Decision struct {
 // Live sends cases through real proxies, which listen where the model says.
 type Live struct {
 	Callers *Callers
+	// Ports are the listeners' ports before they were moved.
+	Ports Ports
 	// Roots verify the gateways' certificates.
 	Roots *x509.CertPool
 	// Decision waits for the decision on the request with this id at the gateway, until the context ends.
@@ -40,14 +42,21 @@ type Live struct {
 // requestTimeout bounds one case.
 const requestTimeout = 10 * time.Second
 
-// Run sends one case and judges it.
-func (l *Live) Run(ctx context.Context, c *config.TestCase) (Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+// Run sends one case and judges it; one that cannot be sent or is not answered has failed. The error is that of the context,
+// if it has ended.
+func (l *Live) Run(asked context.Context, c *config.TestCase) (Result, error) {
+	ctx, cancel := context.WithTimeout(asked, requestTimeout)
 	defer cancel()
 	before := l.Reached()
 	outcome, err := l.send(ctx, c)
+	if asked.Err() != nil {
+		return Result{}, asked.Err()
+	}
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("no answer within %v", requestTimeout)
+	}
 	if err != nil {
-		return Result{}, fmt.Errorf("%s: %q: %w", c.Origin, c.Spec.GetName(), err)
+		return unjudged(c, err), nil
 	}
 	result := judge(c, outcome)
 	if reached := l.Reached() - before; outcome.Received == nil && reached > 0 {
@@ -60,13 +69,7 @@ func (l *Live) Run(ctx context.Context, c *config.TestCase) (Result, error) {
 func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 	request := c.Spec.GetRequest()
 	host, path, _ := config.SplitURL(request.GetUrl())
-	name := hostOnly(host)
-	sni := name
-	if request.GetSni() != "" {
-		sni = request.GetSni()
-	}
-	plaintext := strings.HasPrefix(request.GetUrl(), "http://")
-	listener := listenerFor(c.Test.Gateway, sni, plaintext)
+	listener := Target(c, l.Ports)
 	if listener == nil {
 		return Outcome{}, fmt.Errorf("the Gateway %q has no listener for it", c.Test.Gateway.Name)
 	}
@@ -74,26 +77,34 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	defer func() { _ = connection.Close() }() // nothing more is sent
+	defer func() { _ = connection.Close() }()                         // nothing more is sent
+	stop := context.AfterFunc(ctx, func() { _ = connection.Close() }) // whoever reads or writes is told
+	defer stop()
 	deadline, _ := ctx.Deadline()
 	if err := connection.SetDeadline(deadline); err != nil {
 		return Outcome{}, err
 	}
-	if !plaintext {
-		secured, refused, err := l.handshake(ctx, c, connection, sni)
+	if listener.Entries[0].Certificate != nil {
+		secured, refused, err := l.handshake(ctx, c, connection, ServerName(c))
 		if err != nil || refused != "" {
 			return Outcome{Refused: refused != "", Why: refused}, err
 		}
 		connection = secured
 	}
-	if _, err := io.WriteString(connection, wire(c, host, path)); err != nil {
-		return Outcome{Refused: true, Why: err.Error()}, nil
+	_, unsent := io.WriteString(connection, wire(c, host, path))
+	closed, refused := refusal(unsent)
+	if unsent != nil && !refused {
+		return Outcome{}, fmt.Errorf("send the request: %w", unsent)
 	}
+	// What the other side said before it closed can be read yet. With TLS 1.3 a client learns of its certificate's refusal
+	// only so (RFC 8446, 4.4.2.4).
 	response, err := http.ReadResponse(bufio.NewReader(connection), &http.Request{Method: Method(c)})
 	if err != nil {
-		// With TLS 1.3 a client learns of its certificate's refusal when it first reads (RFC 8446, 4.4.2.4).
 		if why, refused := refusal(err); refused {
 			return Outcome{Refused: true, Why: why}, nil
+		}
+		if refused {
+			return Outcome{Refused: true, Why: closed}, nil
 		}
 		return Outcome{}, fmt.Errorf("read the answer: %w", err)
 	}

@@ -22,7 +22,7 @@ import (
 // handshake tells what the gateway makes of the caller's certificate: the certificate as the authorization service is
 // told of it ("" for none), or why the handshake is refused.
 func (s *Simulator) handshake(h hop) (certificate, refused string) {
-	entry := entryFor(h.listener, h.request.SNI)
+	entry := EntryFor(h.listener, h.request.SNI)
 	if entry == nil || entry.ClientAuth.Mode == config.ClientAuthNone {
 		return "", ""
 	}
@@ -47,8 +47,9 @@ func (s *Simulator) handshake(h hop) (certificate, refused string) {
 	return certificate, ""
 }
 
-// entryFor is the entry that a server name chooses: an exact hostname before a wildcard, and a longer one before a shorter.
-func entryFor(l *config.Listener, sni string) *config.Entry {
+// EntryFor is the entry that a server name chooses: an exact hostname before a wildcard, and a longer one before a shorter.
+// It is nil where none takes it.
+func EntryFor(l *config.Listener, sni string) *config.Entry {
 	var best *config.Entry
 	longest := -1
 	for _, e := range l.Entries {

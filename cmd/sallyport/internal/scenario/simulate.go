@@ -1,10 +1,12 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,11 +80,14 @@ func (s *Simulator) compile(resources *translate.Resources) error {
 	return nil
 }
 
-// Run judges one case.
+// Run judges one case; one that cannot be simulated has failed. The error is that of the context, if it has ended.
 func (s *Simulator) Run(ctx context.Context, c *config.TestCase) (Result, error) {
 	outcome, err := s.simulate(ctx, c)
+	if ctx.Err() != nil {
+		return Result{}, ctx.Err()
+	}
 	if err != nil {
-		return Result{}, fmt.Errorf("%s: %q: %w", c.Origin, c.Spec.GetName(), err)
+		return unjudged(c, err), nil
 	}
 	return judge(c, outcome), nil
 }
@@ -98,8 +103,11 @@ type hop struct {
 func (s *Simulator) simulate(ctx context.Context, c *config.TestCase) (Outcome, error) {
 	request := c.Spec.GetRequest()
 	host, path, _ := config.SplitURL(request.GetUrl())
-	plaintext := strings.HasPrefix(request.GetUrl(), "http://")
-	h := hop{request: routing.Request{SNI: hostOnly(host), Method: Method(c), Host: host, Path: path, Headers: http.Header{}}}
+	h := hop{listener: Target(c, AsConfigured)}
+	if h.listener == nil {
+		return Outcome{}, fmt.Errorf("the Gateway %q has no listener for it", c.Test.Gateway.Name)
+	}
+	h.request = routing.Request{Method: Method(c), Host: host, Path: path, Headers: http.Header{}}
 	for name, value := range request.GetHeaders() {
 		if strings.EqualFold(name, "host") {
 			h.request.Host = value
@@ -107,21 +115,21 @@ func (s *Simulator) simulate(ctx context.Context, c *config.TestCase) (Outcome, 
 		}
 		h.request.Headers[strings.ToLower(name)] = []string{value}
 	}
-	if request.GetSni() != "" {
-		h.request.SNI = request.GetSni()
-	}
-	if h.listener = listenerFor(c.Test.Gateway, h.request.SNI, plaintext); h.listener == nil {
-		return Outcome{}, fmt.Errorf("the Gateway %q has no listener for it", c.Test.Gateway.Name)
-	}
-	if plaintext {
-		h.request.SNI = ""
-	} else {
+	if h.listener.Entries[0].Certificate != nil {
+		h.request.SNI = ServerName(c)
 		var err error
 		if h.certificate, err = s.callers.Certificate(c.Spec.GetCaller()); err != nil {
 			return Outcome{}, err
 		}
 	}
 	return s.follow(ctx, h)
+}
+
+// heaviest is the upstream with the greatest weight, where Envoy chooses at random; of equals, the first by name.
+func heaviest(upstreams []routing.Upstream) routing.Upstream {
+	return slices.MinFunc(upstreams, func(a, b routing.Upstream) int {
+		return cmp.Or(cmp.Compare(b.Weight, a.Weight), cmp.Compare(a.Context["upstream"], b.Context["upstream"]))
+	})
 }
 
 // mostHops bounds the gateways that a request may pass, should their upstreams lead in a circle.
@@ -171,7 +179,7 @@ func (s *Simulator) step(ctx context.Context, h hop) (o Outcome, next *hop, err 
 	}
 	extensions := chosen.Context
 	if len(chosen.Upstreams) > 0 {
-		extensions = chosen.Upstreams[0].Context
+		extensions = heaviest(chosen.Upstreams).Context
 	}
 	response, decision, err := s.service.Decide(ctx, h.listener.Gateway.Group, check(h, chosen, extensions, certificate))
 	if err != nil {

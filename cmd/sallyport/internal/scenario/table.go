@@ -3,12 +3,22 @@ package scenario
 import (
 	"fmt"
 	"io"
+	"math"
+	"os"
 	"strings"
 	"text/tabwriter"
 )
 
-// WriteTable prints one row for each result, and says below what was otherwise than expected.
+// mostWhy is how many characters of the last column a terminal gets.
+const mostWhy = 90
+
+// WriteTable prints one row for each result, and says below what was otherwise than expected. Nothing is cut off unless w is
+// a terminal.
 func WriteTable(w io.Writer, results []Result) error {
+	width := math.MaxInt
+	if isTerminal(w) {
+		width = mostWhy
+	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\tCALLER\tREQUEST\tEXPECTED\tGOT\tWHY")
 	for _, r := range results {
@@ -16,7 +26,7 @@ func WriteTable(w io.Writer, results []Result) error {
 		if !r.Passed() {
 			mark = "FAIL"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", mark, Caller(r.Case), Request(r.Case), Expected(r.Case), r.Outcome.Got(), why(r.Outcome))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", mark, Caller(r.Case), Request(r.Case), Expected(r.Case), r.Outcome.Got(), why(r.Outcome, width))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -36,15 +46,24 @@ func WriteTable(w io.Writer, results []Result) error {
 	return err
 }
 
-// why is the reason and its particulars, short enough for a table.
-func why(o Outcome) string {
+// isTerminal tells whether somebody reads along.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	status, err := file.Stat()
+	return err == nil && status.Mode()&os.ModeCharDevice != 0
+}
+
+// why is the reason and its particulars, in so many characters at most.
+func why(o Outcome, most int) string {
 	text := o.Reason
 	if o.Why != "" {
 		text = strings.TrimPrefix(text+": "+o.Why, ": ")
 	}
-	const most = 90
-	if len(text) > most {
-		text = text[:most-1] + "…"
+	if letters := []rune(text); len(letters) > most {
+		text = string(letters[:most-1]) + "…"
 	}
 	return text
 }

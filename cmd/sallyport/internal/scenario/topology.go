@@ -1,11 +1,14 @@
 package scenario
 
 import (
+	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/config/document"
 )
 
 // ListenerOf finds the listener of one of our own gateways that an upstream leads to: the one that serves its TLS server
@@ -32,22 +35,70 @@ func ListenerOf(model *config.Model, u *config.Upstream) *config.Listener {
 	return nil
 }
 
-// listenerFor is the gateway's listener that a caller of a host connects to, or the first of its kind where none serves
-// it: that one will refuse. It is nil where the gateway has none of the kind.
-func listenerFor(gateway *config.Gateway, host string, plaintext bool) *config.Listener {
-	var first *config.Listener
-	for _, l := range gateway.Listeners {
-		if (l.Entries[0].Certificate == nil) != plaintext {
-			continue
-		}
-		if l.Serves(host) {
-			return l
-		}
-		if first == nil {
-			first = l
+// Ports tells the port that the configuration gives a listener, where it listens on another.
+type Ports func(*config.Listener) uint32
+
+// AsConfigured is for listeners that listen where the configuration says.
+func AsConfigured(l *config.Listener) uint32 { return l.Port }
+
+// Target is the listener of the gateway that the caller of a case connects to: one of the URL's scheme, and of the port in
+// the URL, if one has it. Of several it is the first that serves the server name, or else the first: that one will refuse.
+// It is nil where the gateway has none of the scheme.
+func Target(c *config.TestCase, ports Ports) *config.Listener {
+	request := c.Spec.GetRequest()
+	host, _, _ := config.SplitURL(request.GetUrl())
+	plaintext := strings.HasPrefix(request.GetUrl(), "http://")
+	candidates := slices.DeleteFunc(slices.Clone(c.Test.Gateway.Listeners), func(l *config.Listener) bool {
+		return (l.Entries[0].Certificate == nil) != plaintext
+	})
+	if _, port, err := net.SplitHostPort(host); err == nil {
+		elsewhere := func(l *config.Listener) bool { return strconv.Itoa(int(ports(l))) != port }
+		if there := slices.DeleteFunc(slices.Clone(candidates), elsewhere); len(there) > 0 {
+			candidates = there
 		}
 	}
-	return first
+	if len(candidates) == 0 {
+		return nil
+	}
+	name := ServerName(c)
+	if i := slices.IndexFunc(candidates, func(l *config.Listener) bool { return l.Serves(name) }); i >= 0 {
+		return candidates[i]
+	}
+	return candidates[0]
+}
+
+// ServerName is the server name in the TLS handshake of a case.
+func ServerName(c *config.TestCase) string {
+	if sni := c.Spec.GetRequest().GetSni(); sni != "" {
+		return sni
+	}
+	return Host(c)
+}
+
+// Host is the host of a case's URL, in lower case, without port and trailing dot.
+func Host(c *config.TestCase) string {
+	host, _, _ := config.SplitURL(c.Spec.GetRequest().GetUrl())
+	return hostOnly(host)
+}
+
+// Unserved are the cases that no listener of their gateway can take, as errors of the configuration.
+func Unserved(model *config.Model) document.Problems {
+	var problems document.Problems
+	for _, c := range Cases(model) {
+		if Target(c, AsConfigured) != nil {
+			continue
+		}
+		scheme, _, _ := strings.Cut(c.Spec.GetRequest().GetUrl(), "://")
+		kind := "with TLS"
+		if scheme == "http" {
+			kind = "in plaintext"
+		}
+		problems = append(problems, document.Problem{
+			Severity: document.Error, Origin: c.Origin, Field: "request.url",
+			Message: fmt.Sprintf("the Gateway %q has no listener %s, which %s:// needs", c.Test.Gateway.Name, kind, scheme),
+		})
+	}
+	return problems
 }
 
 // hostOnly is a host without its port and trailing dot, in lower case.

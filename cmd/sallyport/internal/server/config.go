@@ -4,7 +4,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -34,7 +36,20 @@ type Config struct {
 	PolicyGrace, DrainTimeout         time.Duration
 }
 
-// Check finds everything that is missing at once.
+// FlagError is a mistake in the value of a flag: the person who gave it must give another.
+type FlagError struct {
+	// Flag as it is written on the command line.
+	Flag string
+	Err  error
+}
+
+// Error names the flag.
+func (e *FlagError) Error() string { return e.Flag + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong with the value.
+func (e *FlagError) Unwrap() error { return e.Err }
+
+// Check finds everything that is missing, or cannot be meant, at once.
 func (c Config) Check() error {
 	var wrong []error
 	need := func(flag, value, why string) {
@@ -61,31 +76,61 @@ func (c Config) Check() error {
 	if _, err := material.ParseAllowList(c.AllowMaterial, c.Source); err != nil {
 		wrong = append(wrong, fmt.Errorf("--allow-material: %w", err))
 	}
+	for _, listen := range []struct {
+		flag, address string
+		used          bool
+	}{
+		{"--xds-listen", c.XDSListen, c.XDS},
+		{"--authz-listen", c.AuthzListen, c.Authz && c.AuthzListen != ""},
+		{"--health-listen", c.HealthListen, c.HealthListen != ""},
+	} {
+		if err := checkListen(listen.address); listen.used && err != nil {
+			wrong = append(wrong, &FlagError{listen.flag, err})
+		}
+	}
+	for flag, duration := range map[string]time.Duration{"--drain-timeout": c.DrainTimeout, "--policy-grace": c.PolicyGrace} {
+		if duration < 0 {
+			wrong = append(wrong, &FlagError{flag, fmt.Errorf("expected no negative duration, found %s", duration)})
+		}
+	}
 	return errors.Join(wrong...)
+}
+
+// checkListen wants host:port, where the host may be empty. Whether it can be listened on shows later.
+func checkListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("expected an address such as 127.0.0.1:18000, found %q", address)
+	}
+	return nil
 }
 
 // proxyAuthorities reads the CA of our own processes.
 func (c Config) proxyAuthorities() ([]*x509.Certificate, *x509.CertPool, error) {
+	const flag = "--proxy-ca"
 	content, err := os.ReadFile(c.ProxyCA)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--proxy-ca: %w", err)
+		return nil, nil, &FlagError{flag, err}
 	}
 	certificates, err := ca.ParseCertificates(content)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--proxy-ca: %s: %w", c.ProxyCA, err)
+		return nil, nil, &FlagError{flag, fmt.Errorf("%s: %w", c.ProxyCA, err)}
 	}
 	pool := x509.NewCertPool()
 	for _, certificate := range certificates {
 		if err := ca.CheckAuthority(certificate); err != nil {
-			return nil, nil, fmt.Errorf("--proxy-ca: %s: %w", c.ProxyCA, err)
+			return nil, nil, &FlagError{flag, fmt.Errorf("%s: %w", c.ProxyCA, err)}
 		}
 		if ca.IsDevelopment(certificate) {
-			return nil, nil, fmt.Errorf("--proxy-ca: %s is a development authority; `sallyport ca init` makes one for use in earnest", c.ProxyCA)
+			return nil, nil, &FlagError{flag, fmt.Errorf("%s is a development authority; `sallyport ca init` makes one for use in earnest", c.ProxyCA)}
 		}
 		pool.AddCert(certificate)
 	}
 	if len(certificates) == 0 {
-		return nil, nil, fmt.Errorf("--proxy-ca: %s holds no certificate", c.ProxyCA)
+		return nil, nil, &FlagError{flag, fmt.Errorf("%s holds no certificate", c.ProxyCA)}
 	}
 	return certificates, pool, nil
 }

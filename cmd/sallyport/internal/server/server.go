@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -21,6 +22,7 @@ import (
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/rungroup"
 	"github.com/sallyport-project/sallyport/config/directory"
 	"github.com/sallyport-project/sallyport/envoy/translate"
+	"github.com/sallyport-project/sallyport/internal/handshake"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	"github.com/sallyport-project/sallyport/pki/material"
 	"github.com/sallyport-project/sallyport/pki/spiffe"
@@ -38,12 +40,16 @@ type server struct {
 	cache       *cache.Cache
 	service     *authz.Service
 	pipeline    *pipeline.Pipeline
+	// socketGroups have a socket of their own in --authz-socket-dir; nil until the sockets are made.
+	socketGroups []string
+	// warned are the warnings of warnOnce that were given.
+	warned map[string]bool
 }
 
 // Run runs the server until the context ends or a part of it fails. A configuration that has mistakes when it is first
 // read ends it before anything listens.
 func Run(ctx context.Context, config Config) error {
-	s := &server{config: config, group: &rungroup.Group{}}
+	s := &server{config: config, group: &rungroup.Group{}, warned: map[string]bool{}}
 	for _, step := range []func(context.Context) error{s.inventory, s.parts, s.configuration, s.controlPlane, s.authorization, s.operations} {
 		if err := step(ctx); err != nil {
 			return err
@@ -51,8 +57,12 @@ func Run(ctx context.Context, config Config) error {
 	}
 	config.Logger.Info("up", "roles", config.Roles, "version", config.Version, "revision", s.pipeline.Status().Revision)
 	err := s.group.Run(ctx)
-	config.Logger.Info("ended", "error", err)
-	return err
+	if err != nil {
+		config.Logger.Error("ended", "error", err)
+		return err
+	}
+	config.Logger.Info("ended")
+	return nil
 }
 
 // inventory prepares the material.
@@ -101,11 +111,7 @@ func (s *server) configuration(ctx context.Context) error {
 	if s.cache != nil {
 		settings.Publisher = &pipeline.Proxies{Cache: s.cache, Logger: s.config.Logger.Named("translate")}
 	}
-	settings.Changed = func(status pipeline.Status) {
-		for _, problem := range status.Problems {
-			logger.Warn("problem", "at", problem.Origin.String(), "severity", problem.Severity.String(), "field", problem.Field, "message", problem.Message)
-		}
-	}
+	settings.Changed = s.changed
 	s.pipeline = pipeline.New(settings)
 	source := directory.New(directory.Config{Directory: s.config.Source, Logger: logger})
 	reading, err := source.Read()
@@ -124,15 +130,48 @@ func (s *server) configuration(ctx context.Context) error {
 	return nil
 }
 
+// changed tells the log of a revision that was taken or refused. Calls do not overlap.
+func (s *server) changed(status pipeline.Status) {
+	if status.Model == nil {
+		return // Run ends with these problems, which are its error
+	}
+	logger := s.config.Logger.Named("configuration")
+	for _, problem := range status.Problems {
+		logger.Warn("problem", "at", problem.Origin.String(), "severity", problem.Severity.String(), "field", problem.Field, "message", problem.Message)
+	}
+	for _, c := range status.Model.Certificates() {
+		if s.config.XDS && s.config.StateDir == "" && c.Spec.GetIssued() != nil {
+			s.warnOnce("certificates are issued and kept in memory only: each restart issues them anew, with new keys; give --state a folder to keep them", "certificate", c.Name)
+			break
+		}
+	}
+	for _, group := range translate.Groups(status.Model) {
+		if s.socketGroups != nil && !slices.Contains(s.socketGroups, group) {
+			s.warnOnce("a group came after the start and has no socket in --authz-socket-dir: restart to make it", "group", group)
+		}
+	}
+}
+
+// warnOnce warns of what stays so until a restart.
+func (s *server) warnOnce(message, key, value string) {
+	if id := message + value; !s.warned[id] {
+		s.warned[id] = true
+		s.config.Logger.Warn(message, key, value)
+	}
+}
+
 // controlPlane serves proxies.
 func (s *server) controlPlane(ctx context.Context) error {
 	if !s.config.XDS {
 		return nil
 	}
 	logger := s.config.Logger.Named("xds")
-	certificate, err := newOwnCertificate(s.config.XDSCertificate, s.config.XDSKey, logger)
+	certificate, err := newOwnCertificate(ownCertificateConfig{
+		Certificate: s.config.XDSCertificate, CertificateFlag: "--certificate", Key: s.config.XDSKey, KeyFlag: "--private-key",
+		Kind: spiffe.ControlPlane, TrustDomain: s.config.TrustDomain, Authorities: s.pool, Clock: time.Now, Logger: logger,
+	})
 	if err != nil {
-		return fmt.Errorf("--certificate: %w", err)
+		return err
 	}
 	s.group.Add("control plane's certificate", certificate.Run)
 	streams, err := xds.NewServer(ctx, xds.Config{
@@ -156,30 +195,42 @@ func (s *server) authorization(ctx context.Context) error {
 		return nil
 	}
 	if s.config.AuthzCertificate != "" && s.config.AuthzListen != "" {
-		certificate, err := newOwnCertificate(s.config.AuthzCertificate, s.config.AuthzKey, s.config.Logger.Named("authz"))
-		if err != nil {
-			return fmt.Errorf("--authz-certificate: %w", err)
-		}
-		s.group.Add("authorization service's certificate", certificate.Run)
-		listener, err := listen(ctx, "--authz-listen", s.config.AuthzListen)
-		if err != nil {
-			return err
-		}
-		settings, err := spiffe.ServerTLS(spiffe.TLSConfig{Authorities: s.pool, Certificate: certificate.Get, Clock: time.Now})
-		if err != nil {
-			return err
-		}
-		if err := s.answer("authorization service", credentials.NewTLS(settings), listener); err != nil {
+		if err := s.authorizationByTLS(ctx); err != nil {
 			return err
 		}
 	}
 	if s.config.AuthzSocketDir == "" {
 		return nil
 	}
+	return s.authorizationBySockets(ctx)
+}
+
+func (s *server) authorizationByTLS(ctx context.Context) error {
+	certificate, err := newOwnCertificate(ownCertificateConfig{
+		Certificate: s.config.AuthzCertificate, CertificateFlag: "--authz-certificate", Key: s.config.AuthzKey, KeyFlag: "--authz-private-key",
+		Kind: spiffe.Authz, TrustDomain: s.config.TrustDomain, Authorities: s.pool, Clock: time.Now, Logger: s.config.Logger.Named("authz"),
+	})
+	if err != nil {
+		return err
+	}
+	s.group.Add("authorization service's certificate", certificate.Run)
+	listener, err := listen(ctx, "--authz-listen", s.config.AuthzListen)
+	if err != nil {
+		return err
+	}
+	settings, err := spiffe.ServerTLS(spiffe.TLSConfig{Authorities: s.pool, Certificate: certificate.Get, Clock: time.Now})
+	if err != nil {
+		return err
+	}
+	return s.answer("authorization service", credentials.NewTLS(settings), listener)
+}
+
+func (s *server) authorizationBySockets(ctx context.Context) error {
 	if err := os.MkdirAll(s.config.AuthzSocketDir, 0o700); err != nil {
 		return fmt.Errorf("--authz-socket-dir: %w", err)
 	}
-	for _, group := range translate.Groups(s.pipeline.Status().Model) {
+	s.socketGroups = translate.Groups(s.pipeline.Status().Model)
+	for _, group := range s.socketGroups {
 		listener, err := asker.Listen(ctx, filepath.Join(s.config.AuthzSocketDir, group+".sock"))
 		if err != nil {
 			return fmt.Errorf("--authz-socket-dir: %w", err)
@@ -193,7 +244,10 @@ func (s *server) authorization(ctx context.Context) error {
 
 // answer serves the authorization service on a listener.
 func (s *server) answer(name string, creds credentials.TransportCredentials, listener net.Listener) error {
-	server, err := authz.NewServer(authz.ServerConfig{Service: s.service, Credentials: creds, DrainTimeout: s.config.DrainTimeout})
+	server, err := authz.NewServer(authz.ServerConfig{
+		Service: s.service, DrainTimeout: s.config.DrainTimeout,
+		Credentials: handshake.Logged(creds, s.config.Logger.Named("authz"), time.Now),
+	})
 	if err != nil {
 		return err
 	}

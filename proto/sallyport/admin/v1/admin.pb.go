@@ -160,7 +160,9 @@ type MaterialProblem struct {
 	// What is wrong.
 	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// Since when.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// Whether the resource has a value nevertheless: what is good of it, or its last good one.
+	InForce       bool `protobuf:"varint,5,opt,name=in_force,json=inForce,proto3" json:"in_force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,6 +223,13 @@ func (x *MaterialProblem) GetSince() *timestamppb.Timestamp {
 		return x.Since
 	}
 	return nil
+}
+
+func (x *MaterialProblem) GetInForce() bool {
+	if x != nil {
+		return x.InForce
+	}
+	return false
 }
 
 // ListProxiesRequest has no fields.
@@ -555,12 +564,13 @@ const file_sallyport_admin_v1_admin_proto_rawDesc = "" +
 	"\brevision\x18\x03 \x01(\tR\brevision\x12?\n" +
 	"\rrevision_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\frevisionTime\x121\n" +
 	"\x14configuration_errors\x18\x05 \x03(\tR\x13configurationErrors\x12P\n" +
-	"\x11material_problems\x18\x06 \x03(\v2#.sallyport.admin.v1.MaterialProblemR\x10materialProblems\"\x85\x01\n" +
+	"\x11material_problems\x18\x06 \x03(\v2#.sallyport.admin.v1.MaterialProblemR\x10materialProblems\"\xa0\x01\n" +
 	"\x0fMaterialProblem\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x120\n" +
-	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x14\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x19\n" +
+	"\bin_force\x18\x05 \x01(\bR\ainForce\"\x14\n" +
 	"\x12ListProxiesRequest\"J\n" +
 	"\x13ListProxiesResponse\x123\n" +
 	"\aproxies\x18\x01 \x03(\v2\x19.sallyport.admin.v1.ProxyR\aproxies\"\xdd\x01\n" +
