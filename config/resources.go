@@ -1,0 +1,205 @@
+package config
+
+import (
+	"time"
+
+	"github.com/sallyport-project/sallyport/config/template"
+	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
+)
+
+// Role is a set of permissions.
+type Role struct {
+	Header
+	Permissions []*Permission
+}
+
+// Permission allows methods on paths of routes.
+type Permission struct {
+	Role   *Role
+	Origin Origin
+	Routes []*Route
+	// Methods are HTTP methods; empty means any.
+	Methods []string
+	Paths   []*template.Template
+}
+
+// Consumer is a party that calls our APIs.
+type Consumer struct {
+	Header
+	Certificates []*CertificateMatch
+	Roles        []*Role
+	Contact      string
+	Suspended    bool
+	// SuspendedOrigin is where the suspension is written.
+	SuspendedOrigin Origin
+	// NotBefore and NotAfter bound the consumer's validity; the zero time is no bound.
+	NotBefore, NotAfter time.Time
+}
+
+// HasRole tells whether the consumer holds the role.
+func (c *Consumer) HasRole(name string) bool {
+	for _, r := range c.Roles {
+		if r.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// CertificateMatch recognises certificates; every field that is not empty must match.
+type CertificateMatch struct {
+	Consumer          *Consumer
+	Origin            Origin
+	Truststore        *Truststore
+	SubjectCommonName string
+	// SubjectDN and IssuerDN are distinguished names as RFC 4514 writes them, the last relative one first.
+	SubjectDN, IssuerDN string
+	SANURI, SANDNS      string
+	// SPKISHA256 and CertificateSHA256 are lower-case hexadecimal.
+	SPKISHA256, CertificateSHA256 string
+	// Serial is lower-case hexadecimal without leading zeros.
+	Serial string
+}
+
+// Policy says who may pass. Version tells its content apart from that of an earlier policy of the same name.
+type Policy struct {
+	Header
+	// Version is a hash of the policy's content, hexadecimal: proxies send it with every check (decision 12).
+	Version        string
+	Authenticate   Authenticate
+	Authorize      []*AuthorizeRule
+	Forward        []ForwardHeader
+	Pass           []string
+	Disclose       sallyportv1.Disclose
+	HideAsNotFound bool
+}
+
+// Authenticate is a way to authenticate; exactly one field is set.
+type Authenticate struct {
+	Origin Origin
+	// Certificate lists truststores any of which may vouch for the caller's certificate.
+	Certificate []*Truststore
+	Anonymous   bool
+	AnyOf       []Authenticate
+	AllOf       []Authenticate
+}
+
+// AuthorizeRule lets callers in; exactly one of the forms is set.
+type AuthorizeRule struct {
+	Name   string
+	Origin Origin
+	// ConsumerPermissions lets the permissions of the consumer's roles decide.
+	ConsumerPermissions bool
+	ConsumerRoles       []*Role
+	Consumers           []*Consumer
+	Everyone            bool
+}
+
+// Attribute is a fixed attribute of a request's caller, as forwarded headers name them.
+type Attribute string
+
+// The attributes.
+const (
+	AttributeConsumerName         Attribute = "consumer.name"
+	AttributeCertificateSubjectDN Attribute = "certificate.subject_dn"
+	AttributeCertificateSerial    Attribute = "certificate.serial"
+	AttributeCertificateNotAfter  Attribute = "certificate.not_after"
+	AttributeSubject              Attribute = "subject"
+)
+
+// ForwardHeader is a header that is set on the way to the upstream.
+type ForwardHeader struct {
+	Name   string
+	Value  Attribute
+	Origin Origin
+}
+
+// Upstream is where requests are sent.
+type Upstream struct {
+	Header
+	// Addresses are IP addresses with ports; empty exactly when DNS is set.
+	Addresses []string
+	// DNS is a host name with a port.
+	DNS            string
+	TLS            *UpstreamTLS
+	HTTP2          bool
+	ConnectTimeout time.Duration
+}
+
+// UpstreamTLS is how an upstream is called over TLS.
+type UpstreamTLS struct {
+	Truststore *Truststore
+	// ServerName is sent as SNI and as Host, and pinned as a DNS SAN.
+	ServerName string
+	// ClientCertificate is nil where none is presented.
+	ClientCertificate *Certificate
+}
+
+// Route sends requests for hostnames of a gateway to upstreams.
+type Route struct {
+	Header
+	Gateway   *Gateway
+	Hostnames []string
+	Rules     []*Rule
+}
+
+// Rule is one match with its upstreams and policy.
+type Rule struct {
+	Route     *Route
+	Name      string
+	Origin    Origin
+	Match     Match
+	Upstreams []WeightedUpstream
+	Policy    *Policy
+	Timeout   time.Duration
+}
+
+// MatchKind is how a rule matches the path.
+type MatchKind int
+
+// The kinds.
+const (
+	MatchExact MatchKind = iota
+	MatchPrefix
+	MatchTemplate
+)
+
+// Match is which requests a rule is about.
+type Match struct {
+	Kind MatchKind
+	// Path is the exact path, the prefix (without a trailing slash, or `/`), or the template as written.
+	Path string
+	// Template is set for MatchTemplate.
+	Template *template.Template
+	// Methods are sorted; empty means any.
+	Methods []string
+	// Headers are sorted by name.
+	Headers []HeaderMatch
+}
+
+// HeaderMatch is a demand on one header: that it is present, or has a value.
+type HeaderMatch struct {
+	Name    string
+	Present bool
+	Value   string
+}
+
+// WeightedUpstream is an upstream and its share.
+type WeightedUpstream struct {
+	Upstream *Upstream
+	Weight   uint32
+}
+
+// Test is requests and what must come of them.
+type Test struct {
+	Header
+	Gateway *Gateway
+	Cases   []*TestCase
+}
+
+// TestCase is one request of a Test.
+type TestCase struct {
+	Test   *Test
+	Origin Origin
+	Spec   *sallyportv1.TestCase
+}
