@@ -43,6 +43,19 @@ type Certificate struct {
 	URIs, DNSNames []string
 }
 
+// Name is what people know the certificate by: its subject, else its first alternative name, else its serial number.
+func (c *Certificate) Name() string {
+	switch {
+	case c.Subject != "":
+		return c.shownSubject()
+	case len(c.URIs) > 0:
+		return cut(c.URIs[0])
+	case len(c.DNSNames) > 0:
+		return cut(c.DNSNames[0])
+	}
+	return "serial number " + cut(c.Serial)
+}
+
 // stranger is what is kept of a certificate that nobody vouches for: what a record of its refusal needs, and no more than
 // so much, because anybody can make such certificates. Subject and Serial may be cut.
 func (c *Certificate) stranger() *Certificate {

@@ -53,7 +53,7 @@ func (ev *evaluation) otherwise(v *version, c caller) finding {
 	case c.consumer != nil:
 		f.reason, f.detail = reason.NotAuthorized, "no rule lets the consumer "+quote(c.consumer.Name)+" in"
 	case c.identified():
-		f.reason, f.detail = reason.ConsumerUnknown, "no consumer has the certificate ("+ev.Certificate.Subject+")"
+		f.reason, f.detail = reason.ConsumerUnknown, "no consumer has the certificate ("+ev.Certificate.Name()+")"
 	case v.usesCertificates:
 		f.reason, f.detail = reason.CertificateMissing, "no client certificate was presented"
 	default:
