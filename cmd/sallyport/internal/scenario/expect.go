@@ -146,7 +146,11 @@ func Caller(c *config.TestCase) string {
 		return "our " + form.Presents
 	case *sallyportv1.TestCaller_Certificate:
 		spec := form.Certificate
-		words := []string{orNone(spec.GetCommonName()), "of", spec.GetAuthority()}
+		name := spec.GetCommonName()
+		if name == "" && len(spec.GetUris()) > 0 {
+			name = spec.GetUris()[0]
+		}
+		words := []string{orNone(name), "of", spec.GetAuthority()}
 		if spec.GetExpired() {
 			words = append(words, "(expired)")
 		}
