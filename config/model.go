@@ -2,7 +2,6 @@ package config
 
 import (
 	"net"
-	"slices"
 	"strconv"
 	"time"
 
@@ -168,9 +167,10 @@ func (l *Listener) Entry(name string) *Entry {
 func (l *Listener) HostPort() string { return net.JoinHostPort(l.Address, strconv.Itoa(int(l.Port))) }
 
 // Serves tells whether some entry of the listener takes the hostname.
-func (l *Listener) Serves(hostname string) bool {
-	return slices.ContainsFunc(l.Entries, func(e *Entry) bool { return covered(hostname, e.Hostnames) })
-}
+func (l *Listener) Serves(hostname string) bool { return l.EntryFor(hostname) != nil }
+
+// Plaintext tells whether the listener is one without TLS.
+func (l *Listener) Plaintext() bool { return l.Entries[0].Certificate == nil }
 
 // Entry is the TLS of some hostnames on a listener, and the rules that serve them. It is the unit of trust: what a
 // request may do is judged by the truststores of the very entry that it came in by.

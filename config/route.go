@@ -99,15 +99,16 @@ func (b *builder) match(d *document.Document, m *sallyportv1.RouteMatch, at stri
 func entriesFor(g *Gateway, hostname string) []*Entry {
 	var entries []*Entry
 	for _, l := range g.Listeners {
-		if e := l.owner(hostname); e != nil {
+		if e := l.EntryFor(hostname); e != nil {
 			entries = append(entries, e)
 		}
 	}
 	return entries
 }
 
-// owner is the entry with the hostname itself, or else with the longest wildcard that takes it, or nil.
-func (l *Listener) owner(hostname string) *Entry {
+// EntryFor is the entry that a server name chooses, which is also the one that its rules belong to: the entry with the
+// hostname itself, or else with the longest wildcard that takes it, or nil.
+func (l *Listener) EntryFor(hostname string) *Entry {
 	var best *Entry
 	longest := -1
 	for _, e := range l.Entries {

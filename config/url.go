@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"net"
+	"strings"
+)
 
 // SplitURL takes a Test's URL apart without decoding or normalising anything: the host in lower case as it is sent, and
 // the path with its query ("/" where there is none). It returns false where there is no host.
@@ -17,4 +20,12 @@ func SplitURL(raw string) (host, path string, ok bool) {
 		path = "/" + path
 	}
 	return host, path, host != ""
+}
+
+// HostName is a host without its port and trailing dot, in lower case: the form in which hostnames are compared.
+func HostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
 }

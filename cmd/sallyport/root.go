@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/config/document"
 )
 
@@ -157,6 +158,18 @@ func directory(cmd *cobra.Command) *cobra.Command {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
 	return cmd
+}
+
+// loadModel reads a configuration for a verb that needs one without mistakes.
+func loadModel(directory string) (*config.Model, error) {
+	model, problems, err := config.Load(directory)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if model == nil {
+		return nil, problems.Errors()
+	}
+	return model, nil
 }
 
 // fromEnvironment fills flags that were not given from variables of their names.

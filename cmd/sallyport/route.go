@@ -70,12 +70,9 @@ that is generated for it; nobody is authorized.`,
 }
 
 func (q routeQuery) answer(ctx context.Context, method, url string) ([]routeAnswer, error) {
-	model, problems, err := config.Load(q.source)
+	model, err := loadModel(q.source)
 	if err != nil {
-		return nil, usageError{err}
-	}
-	if model == nil {
-		return nil, problems.Errors()
+		return nil, err
 	}
 	host, path, ok := config.SplitURL(url)
 	if !ok || !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
@@ -83,8 +80,7 @@ func (q routeQuery) answer(ctx context.Context, method, url string) ([]routeAnsw
 	}
 	request := routing.Request{SNI: q.sni, Method: method, Host: host, Path: path, Headers: http.Header{}}
 	if request.SNI == "" {
-		name, _, _ := strings.Cut(host, ":")
-		request.SNI = strings.ToLower(strings.TrimSuffix(name, "."))
+		request.SNI = config.HostName(host)
 	}
 	for _, header := range q.headers {
 		name, value, found := strings.Cut(header, "=")
@@ -113,7 +109,7 @@ func (q routeQuery) choose(ctx context.Context, model *config.Model, request rou
 		}
 		resources := translate.Group(model, material, g.Group)
 		for _, l := range g.Listeners {
-			if generated := resources.Listeners[translate.ListenerName(l)]; generated != nil && (l.Entries[0].Certificate == nil) == plaintext {
+			if generated := resources.Listeners[translate.ListenerName(l)]; generated != nil && l.Plaintext() == plaintext {
 				compiled, err := routing.Compile(generated, resources.Routes)
 				if err != nil {
 					return nil, err

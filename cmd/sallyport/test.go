@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
-	"github.com/sallyport-project/sallyport/config"
 )
 
 // caseReport is what `test` prints of a case as JSON or YAML.
@@ -40,12 +39,9 @@ Exit code: 0 if every case came out as expected, 1 if not, 2 for a mistake in th
 		Example: `  sallyport test config/
   sallyport test --output json config/ | jq '.[] | select(.passed | not)'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			model, problems, err := config.Load(args[0])
+			model, err := loadModel(args[0])
 			if err != nil {
-				return usageError{err}
-			}
-			if model == nil {
-				return problems.Errors()
+				return err
 			}
 			if unserved := scenario.Unserved(model); len(unserved) > 0 {
 				return unserved

@@ -28,12 +28,9 @@ left out for want of material is said on standard error.`,
 		Example: `  sallyport translate --group edge config/
   sallyport translate --group edge --output json config/ | jq '.routes[].name'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			model, problems, err := config.Load(args[0])
+			model, err := loadModel(args[0])
 			if err != nil {
-				return usageError{err}
-			}
-			if model == nil {
-				return problems.Errors()
+				return err
 			}
 			groups := translate.Groups(model)
 			if !slices.Contains(groups, group) {

@@ -36,7 +36,7 @@ func listener(l *config.Listener, entries []*config.Entry) *listenerv3.Listener 
 	for _, e := range entries {
 		made.FilterChains = append(made.FilterChains, filterChain(e))
 	}
-	if l.Entries[0].Certificate != nil {
+	if !l.Plaintext() {
 		made.ListenerFiltersTimeout = durationpb.New(clientHelloTimeout)
 		made.ListenerFilters = []*listenerv3.ListenerFilter{{
 			Name:       tlsInspectorName,

@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/envoy/translate"
+	"github.com/sallyport-project/sallyport/pki/ca"
 )
 
 // startTimeout bounds the time until every proxy has its first configuration.
@@ -113,18 +114,27 @@ func (e *environment) cases(ctx context.Context, model *config.Model) ([]scenari
 	return results, nil
 }
 
-// roots are the authorities that issue the gateways' certificates.
-func (e *environment) roots(model *config.Model) *x509.CertPool {
-	pool := x509.NewCertPool()
+// authorities are those that issue the gateways' certificates.
+func (e *environment) authorities(model *config.Model) []*ca.Authority {
+	var authorities []*ca.Authority
 	for _, a := range model.Authorities() {
 		if authority, ok := e.keeper.Authority(a.Name); ok {
-			pool.AddCert(authority.Certificate())
+			authorities = append(authorities, authority)
 		}
 	}
 	for _, t := range model.Truststores() {
 		if authority, ok := e.keeper.TruststoreAuthority(t.Name); ok {
-			pool.AddCert(authority.Certificate())
+			authorities = append(authorities, authority)
 		}
+	}
+	return authorities
+}
+
+// roots verify the gateways' certificates.
+func (e *environment) roots(model *config.Model) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, authority := range e.authorities(model) {
+		pool.AddCert(authority.Certificate())
 	}
 	return pool
 }

@@ -135,7 +135,7 @@ func targetOf(model *config.Model, ports scenario.Ports, entry *config.Entry, co
 			c.Spec.GetCaller().GetConsumer() != consumer || consumer == "" && c.Spec.GetCaller() != nil {
 			continue
 		}
-		if entry.Certificate == nil || scenario.EntryFor(entry.Listener, host) == entry {
+		if entry.Listener.EntryFor(host) == entry {
 			_, path, _ := config.SplitURL(request.GetUrl())
 			return target{entry, host, path}
 		}
@@ -193,15 +193,8 @@ func (e *environment) usable(files ca.Files) bool {
 // writeRoots writes the authorities that issue the gateways' certificates.
 func (e *environment) writeRoots(model *config.Model, path string) error {
 	var content []byte
-	for _, a := range model.Authorities() {
-		if authority, ok := e.keeper.Authority(a.Name); ok {
-			content = append(content, authority.CertificatePEM()...)
-		}
-	}
-	for _, t := range model.Truststores() {
-		if authority, ok := e.keeper.TruststoreAuthority(t.Name); ok {
-			content = append(content, authority.CertificatePEM()...)
-		}
+	for _, authority := range e.authorities(model) {
+		content = append(content, authority.CertificatePEM()...)
 	}
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		return fmt.Errorf("write the authorities for callers: %w", err)

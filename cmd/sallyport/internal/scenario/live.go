@@ -84,7 +84,7 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 	if err := connection.SetDeadline(deadline); err != nil {
 		return Outcome{}, err
 	}
-	if listener.Entries[0].Certificate != nil {
+	if !listener.Plaintext() {
 		secured, refused, err := l.handshake(ctx, c, connection, ServerName(c))
 		if err != nil || refused != "" {
 			return Outcome{Refused: refused != "", Why: refused}, err

@@ -22,7 +22,7 @@ import (
 // handshake tells what the gateway makes of the caller's certificate: the certificate as the authorization service is
 // told of it ("" for none), or why the handshake is refused.
 func (s *Simulator) handshake(h hop) (certificate, refused string) {
-	entry := EntryFor(h.listener, h.request.SNI)
+	entry := h.listener.EntryFor(h.request.SNI)
 	if entry == nil || entry.ClientAuth.Mode == config.ClientAuthNone {
 		return "", ""
 	}
@@ -45,25 +45,6 @@ func (s *Simulator) handshake(h hop) (certificate, refused string) {
 		return "", string(refusal.Reason)
 	}
 	return certificate, ""
-}
-
-// EntryFor is the entry that a server name chooses: an exact hostname before a wildcard, and a longer one before a shorter.
-// It is nil where none takes it.
-func EntryFor(l *config.Listener, sni string) *config.Entry {
-	var best *config.Entry
-	longest := -1
-	for _, e := range l.Entries {
-		for _, hostname := range e.Hostnames {
-			suffix, wildcard := strings.CutPrefix(hostname, "*")
-			switch {
-			case hostname == sni:
-				return e
-			case wildcard && strings.HasSuffix(sni, suffix) && len(suffix) > longest:
-				best, longest = e, len(suffix)
-			}
-		}
-	}
-	return best
 }
 
 // encode is a certificate as Envoy tells of it: the leaf alone, URL-encoded PEM (AttributeContext.Peer.certificate).

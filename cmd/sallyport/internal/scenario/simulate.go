@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/config/checkcontext"
 	"github.com/sallyport-project/sallyport/envoy/routing"
 	"github.com/sallyport-project/sallyport/envoy/translate"
 	"github.com/sallyport-project/sallyport/pki/inventory"
@@ -115,7 +116,7 @@ func (s *Simulator) simulate(ctx context.Context, c *config.TestCase) (Outcome, 
 		}
 		h.request.Headers[strings.ToLower(name)] = []string{value}
 	}
-	if h.listener.Entries[0].Certificate != nil {
+	if !h.listener.Plaintext() {
 		h.request.SNI = ServerName(c)
 		var err error
 		if h.certificate, err = s.callers.Certificate(c.Spec.GetCaller()); err != nil {
@@ -128,7 +129,7 @@ func (s *Simulator) simulate(ctx context.Context, c *config.TestCase) (Outcome, 
 // heaviest is the upstream with the greatest weight, where Envoy chooses at random; of equals, the first by name.
 func heaviest(upstreams []routing.Upstream) routing.Upstream {
 	return slices.MinFunc(upstreams, func(a, b routing.Upstream) int {
-		return cmp.Or(cmp.Compare(b.Weight, a.Weight), cmp.Compare(a.Context["upstream"], b.Context["upstream"]))
+		return cmp.Or(cmp.Compare(b.Weight, a.Weight), cmp.Compare(a.Context[checkcontext.Upstream], b.Context[checkcontext.Upstream]))
 	})
 }
 
@@ -190,7 +191,7 @@ func (s *Simulator) step(ctx context.Context, h hop) (o Outcome, next *hop, err 
 		o.Status = int(denied.GetStatus().GetCode())
 		return o, nil, nil
 	}
-	upstream := s.model.Upstream(extensions["upstream"])
+	upstream := s.model.Upstream(extensions[checkcontext.Upstream])
 	if upstream == nil {
 		return Outcome{}, nil, fmt.Errorf("the route leads to no upstream")
 	}

@@ -27,7 +27,7 @@ func ListenerOf(model *config.Model, u *config.Upstream) *config.Listener {
 	}
 	for _, g := range model.Gateways() {
 		for _, l := range g.Listeners {
-			if strconv.Itoa(int(l.Port)) == port && l.Entries[0].Certificate != nil && l.Serves(u.TLS.ServerName) {
+			if strconv.Itoa(int(l.Port)) == port && !l.Plaintext() && l.Serves(u.TLS.ServerName) {
 				return l
 			}
 		}
@@ -49,7 +49,7 @@ func Target(c *config.TestCase, ports Ports) *config.Listener {
 	host, _, _ := config.SplitURL(request.GetUrl())
 	plaintext := strings.HasPrefix(request.GetUrl(), "http://")
 	candidates := slices.DeleteFunc(slices.Clone(c.Test.Gateway.Listeners), func(l *config.Listener) bool {
-		return (l.Entries[0].Certificate == nil) != plaintext
+		return l.Plaintext() != plaintext
 	})
 	if _, port, err := net.SplitHostPort(host); err == nil {
 		elsewhere := func(l *config.Listener) bool { return strconv.Itoa(int(ports(l))) != port }
@@ -78,7 +78,7 @@ func ServerName(c *config.TestCase) string {
 // Host is the host of a case's URL, in lower case, without port and trailing dot.
 func Host(c *config.TestCase) string {
 	host, _, _ := config.SplitURL(c.Spec.GetRequest().GetUrl())
-	return hostOnly(host)
+	return config.HostName(host)
 }
 
 // Unserved are the cases that no listener of their gateway can take, as errors of the configuration.
@@ -99,12 +99,4 @@ func Unserved(model *config.Model) document.Problems {
 		})
 	}
 	return problems
-}
-
-// hostOnly is a host without its port and trailing dot, in lower case.
-func hostOnly(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
