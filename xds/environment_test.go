@@ -33,6 +33,7 @@ type environment struct {
 	cache     *cache.Cache
 	clock     *clock
 	authority *ca.Authority
+	revoked   *revoked
 	address   string
 	// stop ends the server; returned is closed once Run has, with err.
 	stop     context.CancelFunc
@@ -42,7 +43,7 @@ type environment struct {
 
 func newEnvironment(t *testing.T) *environment {
 	t.Helper()
-	e := &environment{t: t, clock: &clock{now: time.Now()}, authority: newAuthority(t, "proxies"), returned: make(chan struct{})}
+	e := &environment{t: t, clock: &clock{now: time.Now()}, authority: newAuthority(t, "proxies"), revoked: newRevoked(), returned: make(chan struct{})}
 	logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: logOf{t}})
 	e.cache = cache.New(cache.Config{Logger: logger, Clock: e.clock.Now, Grace: grace})
 	certificate := e.issue(ca.Request{
@@ -52,7 +53,7 @@ func newEnvironment(t *testing.T) *environment {
 	ctx, stop := context.WithCancel(context.Background())
 	server, err := xds.NewServer(ctx, xds.Config{
 		Logger: logger, Clock: e.clock.Now, Cache: e.cache, TrustDomain: trustDomain, ProxyAuthorities: e.pool(),
-		Certificate: func() (*tls.Certificate, error) { return &certificate, nil }, DrainTimeout: patience / 4,
+		Certificate: func() (*tls.Certificate, error) { return &certificate, nil }, DrainTimeout: patience / 4, Revocation: e.revoked,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ import (
 	"github.com/sallyport-project/sallyport/xds/node"
 )
 
-// Config is what a Server needs; every field but Clock is required.
+// Config is what a Server needs; every field but Clock, Revocation and DrainTimeout is required.
 type Config struct {
 	Logger hclog.Logger
 	// Clock is time.Now unless a test says otherwise.
@@ -44,6 +44,8 @@ type Config struct {
 	ProxyAuthorities *x509.CertPool
 	// Certificate returns the certificate to present, at each handshake, so that it may rotate.
 	Certificate func() (*tls.Certificate, error)
+	// Revocation, if not nil, tells which proxies' certificates do not count any more; their streams end.
+	Revocation spiffe.Revocation
 	// DrainTimeout bounds how long Run waits for streams to end once its context has. Default 2s.
 	DrainTimeout time.Duration
 }
@@ -67,11 +69,11 @@ func NewServer(ctx context.Context, config Config) (*Server, error) {
 	if config.DrainTimeout == 0 {
 		config.DrainTimeout = 2 * time.Second
 	}
-	settings, err := spiffe.ServerTLS(spiffe.TLSConfig{Authorities: config.ProxyAuthorities, Certificate: config.Certificate, Clock: config.Clock})
+	settings, err := spiffe.ServerTLS(spiffe.TLSConfig{Authorities: config.ProxyAuthorities, Certificate: config.Certificate, Clock: config.Clock, Revocation: config.Revocation})
 	if err != nil {
 		return nil, fmt.Errorf("xds: %w", err)
 	}
-	interceptor := &node.Interceptor{TrustDomain: config.TrustDomain, Logger: config.Logger, Clock: config.Clock}
+	interceptor := &node.Interceptor{TrustDomain: config.TrustDomain, Logger: config.Logger, Clock: config.Clock, Revocation: config.Revocation}
 	running, stop := context.WithCancel(ctx)
 	s := &Server{config: config, stop: stop, grpc: grpc.NewServer(
 		grpc.Creds(handshake.Logged(credentials.NewTLS(settings), config.Logger, config.Clock)),

@@ -26,6 +26,8 @@ type Identifier struct {
 	TrustDomain string
 	// Clock tells whether the certificate is still valid: a connection outlives it.
 	Clock func() time.Time
+	// Revocation, if not nil, is asked on each call: a connection outlives the revocation of its certificate as well.
+	Revocation spiffe.Revocation
 }
 
 // Identify returns the asker of the call with this context. The error is for our log, not for the asker.
@@ -52,6 +54,9 @@ func (i Identifier) byCertificate(info credentials.TLSInfo) (Asker, error) {
 	if now := i.Clock(); now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
 		return Asker{}, fmt.Errorf("the certificate of the connection was valid from %s until %s",
 			leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	if err := spiffe.CheckChain(i.Revocation, info.State.VerifiedChains[0]); err != nil {
+		return Asker{}, fmt.Errorf("the certificate of the connection (serial %x): %w", leaf.SerialNumber, err)
 	}
 	identity, err := spiffe.FromCertificate(leaf)
 	switch {

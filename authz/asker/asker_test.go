@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"testing"
 	"time"
 
@@ -14,6 +15,31 @@ import (
 	"github.com/sallyport-project/sallyport/authz/internal/fixture"
 	"github.com/sallyport-project/sallyport/pki/ca"
 )
+
+// revoked says that nothing counts any more.
+type revoked struct{}
+
+func (revoked) Check(*x509.Certificate, *x509.Certificate) error { return errors.New("it was revoked") }
+func (revoked) Changed() <-chan struct{}                         { return nil }
+
+func TestAnOpenConnectionSaysNothingMoreOnceItsCertificateIsRevoked(t *testing.T) {
+	authority := fixture.NewAuthority(t, "proxies")
+	pair, err := authority.Issue(ca.Request{Profile: ca.Proxy, URIs: []string{"spiffe://example.org/proxy/edge/one"}, Lifetime: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := peer.NewContext(t.Context(), &peer.Peer{AuthInfo: credentials.TLSInfo{State: tls.ConnectionState{
+		VerifiedChains: [][]*x509.Certificate{{pair.Certificate, authority.Certificate()}},
+	}}})
+	identifier := asker.Identifier{TrustDomain: "example.org", Clock: func() time.Time { return fixture.Noon }}
+	if _, err := identifier.Identify(ctx); err != nil {
+		t.Fatal(err)
+	}
+	identifier.Revocation = revoked{}
+	if who, err := identifier.Identify(ctx); err == nil {
+		t.Errorf("it is still %+v's", who)
+	}
+}
 
 func TestAConnectionSaysWhoAsksAsLongAsItsCertificateIsValid(t *testing.T) {
 	pair, err := fixture.NewAuthority(t, "proxies").Issue(ca.Request{Profile: ca.Proxy, URIs: []string{"spiffe://example.org/proxy/edge/one"}, Lifetime: time.Hour})

@@ -105,6 +105,8 @@ type SocketInfo struct {
 	credentials.CommonAuthInfo
 	// Group whose socket it is.
 	Group string
+	// User is the number of the user who connected, as the kernel noted it then.
+	User int
 }
 
 // AuthType is `unix`.
@@ -123,28 +125,30 @@ type socketCredentials struct {
 
 // ServerHandshake looks at who connected. A refused connection is closed.
 func (c socketCredentials) ServerHandshake(connection net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	if err := c.check(connection); err != nil {
+	user, err := c.check(connection)
+	if err != nil {
 		return nil, nil, errors.Join(err, connection.Close())
 	}
 	return connection, SocketInfo{
 		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
-		Group:          c.group,
+		Group:          c.group, User: user,
 	}, nil
 }
 
-func (c socketCredentials) check(connection net.Conn) error {
+// check returns the user who connected.
+func (c socketCredentials) check(connection net.Conn) (user int, err error) {
 	unix, ok := connection.(*net.UnixConn)
 	if !ok {
-		return errors.New("the connection is not by a Unix socket")
+		return 0, errors.New("the connection is not by a Unix socket")
 	}
 	uid, err := c.peerUser(unix)
 	if err != nil {
-		return fmt.Errorf("find out who connected: %w", err)
+		return 0, fmt.Errorf("find out who connected: %w", err)
 	}
 	if own := os.Geteuid(); uid != own && uid != 0 {
-		return fmt.Errorf("a process of the user %d connected: only those of %d and root may", uid, own)
+		return 0, fmt.Errorf("a process of the user %d connected: only those of %d and root may", uid, own)
 	}
-	return nil
+	return uid, nil
 }
 
 var errServerOnly = errors.New("these credentials are a server's")

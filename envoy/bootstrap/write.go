@@ -3,13 +3,14 @@ package bootstrap
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/sallyport-project/sallyport/internal/atomicfile"
 )
 
 // The files of a bootstrap. Envoy is started with BootstrapFile, which refers to the others.
@@ -73,26 +74,9 @@ func (f *Files) Write(directory string) (string, error) {
 		return "", fmt.Errorf("write a bootstrap: %w", err)
 	}
 	for _, file := range files {
-		if err := replace(filepath.Join(directory, file.Name), file.Content); err != nil {
+		if err := atomicfile.Replace(filepath.Join(directory, file.Name), file.Content, 0o600); err != nil {
 			return "", fmt.Errorf("write a bootstrap: %w", err)
 		}
 	}
 	return filepath.Join(directory, BootstrapFile), nil
-}
-
-func replace(path string, content []byte) (err error) {
-	temporary, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(temporary.Name()))
-		}
-	}()
-	_, err = temporary.Write(content)
-	if err = errors.Join(err, temporary.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), path)
 }

@@ -163,7 +163,7 @@ func rsaKey(t *testing.T, bits int) *rsa.PrivateKey {
 	return key
 }
 
-func ecKey(t *testing.T, curve elliptic.Curve) *ecdsa.PrivateKey {
+func ecKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(curve, rand.Reader)
 	if err != nil {
@@ -229,7 +229,7 @@ func TestLoadRefuses(t *testing.T) {
 		"no certificate":                {nil, key, "no certificate"},
 		"no key":                        {certificate, nil, "no private key"},
 		"certificate and key exchanged": {key, certificate, "where only certificates belong"},
-		"two certificates":              {append(append([]byte{}, certificate...), certificate...), key, "2 were found"},
+		"the same certificate twice":    {append(append([]byte{}, certificate...), certificate...), key, "stands there twice"},
 		"two keys":                      {certificate, append(append([]byte{}, key...), key...), "more than one"},
 		"a certificate as key":          {certificate, certificate, "where a private key belongs"},
 		"an encrypted key":              {certificate, pem.EncodeToMemory(&pem.Block{Type: blockEncrypted, Bytes: []byte("x")}), "encrypted"},

@@ -10,14 +10,17 @@ import (
 	"fmt"
 )
 
-// The types of PEM block (RFC 7468) that are written, and the older two that are read as well.
+// The types of PEM block (RFC 7468) that are written, and the older ones that are read as well.
 const (
-	blockCertificate = "CERTIFICATE"
-	blockPKCS8       = "PRIVATE KEY"
-	blockEC          = "EC PRIVATE KEY"
-	blockRSA         = "RSA PRIVATE KEY"
-	blockECParameter = "EC PARAMETERS"
-	blockEncrypted   = "ENCRYPTED PRIVATE KEY"
+	blockCertificate    = "CERTIFICATE"
+	blockPKCS8          = "PRIVATE KEY"
+	blockEncrypted      = "ENCRYPTED PRIVATE KEY"
+	blockEC             = "EC PRIVATE KEY"
+	blockRSA            = "RSA PRIVATE KEY"
+	blockECParameter    = "EC PARAMETERS"
+	blockRequest        = "CERTIFICATE REQUEST"
+	blockOldRequest     = "NEW CERTIFICATE REQUEST"
+	blockRevocationList = "X509 CRL"
 )
 
 // ParseCertificates reads a chain or a single certificate in PEM. It wants at least one certificate and nothing but
@@ -40,16 +43,26 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 	return certificates, nil
 }
 
-// ParsePrivateKey reads one unencrypted RSA or ECDSA key in PEM: PKCS#8, or the older forms that openssl writes. Its
-// errors never hold any part of the key.
+// ParsePrivateKey reads one unencrypted RSA or ECDSA key in PEM: PKCS#8, or the older forms that openssl writes. An
+// encrypted one is ErrEncrypted: DecryptPrivateKey reads it. Its errors never hold any part of the key.
 func ParsePrivateKey(data []byte) (crypto.Signer, error) {
+	block, err := keyBlock(data)
+	if err != nil {
+		return nil, err
+	}
+	if block.Type == blockEncrypted || isLegacyEncrypted(block) {
+		return nil, fmt.Errorf("%w: a passphrase is needed, or an unencrypted PKCS#8 key kept where only its reader can get at it", ErrEncrypted)
+	}
+	return parseKeyBlock(block)
+}
+
+// keyBlock finds the one PEM block that holds a private key. The curve, which openssl writes before it, is passed over.
+func keyBlock(data []byte) (*pem.Block, error) {
 	var found *pem.Block
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		switch {
 		case block.Type == blockECParameter:
 			continue
-		case block.Type == blockEncrypted || block.Headers["DEK-Info"] != "":
-			return nil, errors.New("the private key is encrypted: an unencrypted PKCS#8 key is wanted, kept where only its reader can get at it")
 		case found != nil:
 			return nil, errors.New("more than one PEM block was found where one private key belongs")
 		}
@@ -58,8 +71,11 @@ func ParsePrivateKey(data []byte) (crypto.Signer, error) {
 	if found == nil {
 		return nil, errors.New("no private key in PEM was found")
 	}
-	return parseKeyBlock(found)
+	return found, nil
 }
+
+// isLegacyEncrypted reports whether a block is encrypted by its headers (RFC 1421), as openssl did before PKCS#8.
+func isLegacyEncrypted(block *pem.Block) bool { return block.Headers["DEK-Info"] != "" }
 
 func parseKeyBlock(block *pem.Block) (crypto.Signer, error) {
 	var key any
@@ -77,6 +93,10 @@ func parseKeyBlock(block *pem.Block) (crypto.Signer, error) {
 	if err != nil {
 		return nil, errors.New("the private key cannot be parsed: an RSA or ECDSA key in PKCS#8 is wanted")
 	}
+	return asSigner(key)
+}
+
+func asSigner(key any) (crypto.Signer, error) {
 	switch key := key.(type) {
 	case *ecdsa.PrivateKey:
 		return key, nil
@@ -89,13 +109,25 @@ func parseKeyBlock(block *pem.Block) (crypto.Signer, error) {
 
 // Matches reports whether a private key belongs to a certificate.
 func Matches(certificate *x509.Certificate, key crypto.Signer) bool {
-	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	return ok && public.Equal(certificate.PublicKey)
+	return samePublicKey(certificate.PublicKey, key.Public())
+}
+
+func samePublicKey(a, b crypto.PublicKey) bool {
+	key, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && key.Equal(b)
 }
 
 // EncodeCertificate writes a certificate as one PEM block.
 func EncodeCertificate(certificate *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: certificate.Raw})
+}
+
+func encodeCertificates(certificates []*x509.Certificate) []byte {
+	var encoded []byte
+	for _, certificate := range certificates {
+		encoded = append(encoded, EncodeCertificate(certificate)...)
+	}
+	return encoded
 }
 
 // EncodePrivateKey writes a private key as one PEM block of PKCS#8.

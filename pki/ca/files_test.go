@@ -84,3 +84,23 @@ func TestWriteKeyPairRefusesWhatIsNoFileName(t *testing.T) {
 		}
 	}
 }
+
+func TestWriteKeyPairWritesTheCertificateAloneWhereNoKeyCanBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	pair := newTestAuthority(t, Options{}).KeyPair()
+	pair.PrivateKeyPEM = nil
+	files, err := WriteKeyPair(dir, "root", pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || files != (Files{Certificate: filepath.Join(dir, "root.pem")}) {
+		t.Errorf("files %+v, in the folder %v, %v", files, entries, err)
+	}
+
+	if err := os.WriteFile(filepath.Join(dir, "other-key.pem"), []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := WriteKeyPair(dir, "other", pair); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("written beside another's key: %v", err)
+	}
+}

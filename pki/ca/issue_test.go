@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	proxyURI   = "spiffe://example.org/proxy/edge/edge-1"
-	serviceURI = "spiffe://example.org/control-plane/main"
+	proxyURI    = "spiffe://example.org/proxy/edge/edge-1"
+	serviceURI  = "spiffe://example.org/control-plane/main"
+	operatorURI = "spiffe://example.org/operator/alice"
 )
 
 func TestIssueGivesEachProfileItsUsagesAndNames(t *testing.T) {
@@ -33,6 +34,7 @@ func TestIssueGivesEachProfileItsUsagesAndNames(t *testing.T) {
 		"client by URI":     {Request{Profile: Client, URIs: []string{"spiffe://example.org/edge"}}, []x509.ExtKeyUsage{client}},
 		"proxy":             {Request{Profile: Proxy, URIs: []string{proxyURI}}, []x509.ExtKeyUsage{client, server}},
 		"control plane":     {Request{Profile: Service, URIs: []string{serviceURI}, DNSNames: []string{"localhost"}}, []x509.ExtKeyUsage{client, server}},
+		"operator":          {Request{Profile: Operator, URIs: []string{operatorURI}}, []x509.ExtKeyUsage{client}},
 		"authz":             {Request{Profile: Service, URIs: []string{"spiffe://example.org/authz/main"}}, []x509.ExtKeyUsage{client, server}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -203,7 +205,7 @@ func TestParseProfileFindsEachByName(t *testing.T) {
 			t.Errorf("ParseProfile(%q) = %q, %v", profile, got, err)
 		}
 	}
-	if _, err := ParseProfile("root"); err == nil || !strings.Contains(err.Error(), "server, client, proxy, service") {
+	if _, err := ParseProfile("root"); err == nil || !strings.Contains(err.Error(), "server, client, partner, proxy, service, operator") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -13,8 +14,15 @@ import (
 	"unicode/utf8"
 )
 
-// DefaultLifetime is how long a leaf is valid unless the Request says otherwise.
-const DefaultLifetime = 24 * time.Hour
+// maxNameBytes is the length of the longest attribute of a subject, in bytes: ub-common-name, ub-organization-name and
+// ub-organizational-unit-name of RFC 5280, appendix A.1.
+const maxNameBytes = 64
+
+// The bounds of what is written about revocation lists into a certificate: how many addresses, and of how many bytes.
+const (
+	maxCRLAddresses = 4
+	maxCRLAddress   = 1024
+)
 
 // Validity is a certificate's window of time, both ends included, in whole seconds.
 type Validity struct {
@@ -31,94 +39,140 @@ type Request struct {
 	IPAddresses []netip.Addr
 	// URIs are absolute, and written into the certificate as they are.
 	URIs []string
-	// Lifetime is counted from now, DefaultLifetime if zero, and cut where the issuer's own validity ends.
+	// Lifetime is counted from now, the profile's DefaultLifetime if zero, its MaxLifetime at most, and cut where the
+	// issuer's own validity ends.
 	Lifetime time.Duration
+	// PublicKey, if not nil, is the key that is certified, of the strength that CheckStrength wants. Otherwise an ECDSA
+	// P-256 key is made.
+	PublicKey crypto.PublicKey
+	// CRLAddresses, if not nil, replace the authority's own (WithCRLAddresses).
+	CRLAddresses []string
 
 	// Validity, if not nil, replaces Lifetime, for certificates that must be expired or not valid yet. It may begin before
-	// its issuer's and must not end after it.
+	// its issuer's, must not end after it, and is no longer than the profile's MaxLifetime.
 	Validity *Validity
-	// Usages, if not nil, replace the profile's extended key usages. An empty list makes a certificate without the
-	// extension.
+	// Usages, if not nil, replace the profile's extended key usages, where the profile allows that. An empty list makes a
+	// certificate without the extension.
 	Usages []x509.ExtKeyUsage
 }
 
-// template checks a request and turns it into what is signed.
-func (r Request) template(issuer *x509.Certificate, now time.Time) (*x509.Certificate, error) {
-	if err := r.Profile.checkNames(r); err != nil {
+// template checks a request and turns it into what the authority signs.
+func (r Request) template(authority *Authority) (*x509.Certificate, error) {
+	rules, err := r.Profile.rules()
+	if err != nil {
 		return nil, err
 	}
-	if err := checkCommonName(r.Subject.CommonName); err != nil {
+	usages, err := r.usages(rules)
+	if err != nil {
 		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber:          newSerial(),
+		Subject:               r.Subject,
+		KeyUsage:              rules.keyUsage,
+		ExtKeyUsage:           usages,
+		BasicConstraintsValid: true,
+	}
+	if err := r.putNames(rules, template); err != nil {
+		return nil, err
+	}
+	validity, err := r.validity(rules, authority)
+	if err != nil {
+		return nil, err
+	}
+	template.NotBefore, template.NotAfter = validity.NotBefore, validity.NotAfter
+	template.CRLDistributionPoints, err = authority.crlAddresses(r.CRLAddresses)
+	return template, err
+}
+
+func (r Request) usages(rules *profileRules) ([]x509.ExtKeyUsage, error) {
+	switch {
+	case r.Usages == nil:
+		return rules.usages, nil
+	case rules.fixedUsages:
+		return nil, fmt.Errorf("the %s profile's usages cannot be replaced", r.Profile)
+	default:
+		return r.Usages, nil
+	}
+}
+
+// putNames writes the names into what will be signed, once the profile and their form allow them.
+func (r Request) putNames(rules *profileRules, template *x509.Certificate) error {
+	if err := rules.names(r); err != nil {
+		return err
+	}
+	if err := checkNamePart("common name", r.Subject.CommonName); err != nil {
+		return err
 	}
 	for _, name := range r.DNSNames {
 		if err := checkDNSName(name); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	addresses, err := toIPs(r.IPAddresses)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	uris, err := toURIs(r.URIs)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	validity, err := r.validity(issuer, now)
-	if err != nil {
-		return nil, err
-	}
-	usages := r.Usages
-	if usages == nil {
-		usages = r.Profile.usages()
-	}
-	return &x509.Certificate{
-		SerialNumber:          newSerial(),
-		Subject:               r.Subject,
-		NotBefore:             validity.NotBefore,
-		NotAfter:              validity.NotAfter,
-		KeyUsage:              x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           usages,
-		BasicConstraintsValid: true,
-		DNSNames:              r.DNSNames,
-		IPAddresses:           addresses,
-		URIs:                  uris,
-	}, nil
+	template.DNSNames, template.IPAddresses, template.URIs = r.DNSNames, addresses, uris
+	return nil
 }
 
-func (r Request) validity(issuer *x509.Certificate, now time.Time) (Validity, error) {
-	if r.Validity != nil {
-		switch {
-		case r.Validity.NotAfter.Before(r.Validity.NotBefore):
-			return Validity{}, errors.New("the validity ends before it begins")
-		case r.Validity.NotAfter.After(issuer.NotAfter):
-			return Validity{}, fmt.Errorf("the validity must not end after the issuer's, at %s", issuer.NotAfter.Format(time.RFC3339))
+func (r Request) validity(rules *profileRules, authority *Authority) (Validity, error) {
+	if r.Validity == nil {
+		lifetime, err := rules.lifetimeOf(r.Lifetime)
+		if err != nil {
+			return Validity{}, err
 		}
-		return *r.Validity, nil
+		return authority.validityFromNow(lifetime)
 	}
-	if now.After(issuer.NotAfter) || now.Before(issuer.NotBefore) {
-		return Validity{}, fmt.Errorf("the issuer is valid only from %s to %s",
-			issuer.NotBefore.Format(time.RFC3339), issuer.NotAfter.Format(time.RFC3339))
+	end := authority.window().NotAfter
+	switch {
+	case r.Validity.NotAfter.Before(r.Validity.NotBefore):
+		return Validity{}, errors.New("the validity ends before it begins")
+	case r.Validity.NotAfter.After(end):
+		return Validity{}, fmt.Errorf("the validity must not end after the issuer's, at %s", end.Format(time.RFC3339))
 	}
-	lifetime := r.Lifetime
-	if lifetime == 0 {
-		lifetime = DefaultLifetime
-	}
-	if lifetime < 0 {
-		return Validity{}, errors.New("the lifetime must not be negative")
-	}
-	validity := Validity{NotBefore: now.Add(-backdate), NotAfter: now.Add(lifetime)}
-	if validity.NotAfter.After(issuer.NotAfter) {
-		validity.NotAfter = issuer.NotAfter
-	}
-	return validity, nil
+	_, err := rules.lifetimeOf(r.Validity.NotAfter.Sub(r.Validity.NotBefore))
+	return *r.Validity, err
 }
 
-func checkCommonName(name string) error {
-	if len(name) > maxCommonName {
-		return fmt.Errorf("the common name %q has more than %d bytes", name, maxCommonName)
+// crlAddresses are what is written into a certificate: those that were asked for, or the authority's own.
+func (a *Authority) crlAddresses(asked []string) ([]string, error) {
+	if asked == nil {
+		return a.crl, nil
 	}
-	if !utf8.ValidString(name) || strings.ContainsFunc(name, isControl) {
-		return fmt.Errorf("the common name %q has control characters", name)
+	return asked, checkCRLAddresses(asked)
+}
+
+// checkCRLAddresses wants absolute http or https URLs (RFC 5280, section 4.2.1.13), few and short enough for anybody.
+func checkCRLAddresses(addresses []string) error {
+	if len(addresses) > maxCRLAddresses {
+		return fmt.Errorf("there are %d addresses of the revocation list: at most %d are wanted", len(addresses), maxCRLAddresses)
+	}
+	uris, err := toURIs(addresses)
+	if err != nil {
+		return fmt.Errorf("the address of the revocation list: %w", err)
+	}
+	for _, uri := range uris {
+		if (uri.Scheme != "http" && uri.Scheme != "https") || uri.Host == "" || uri.User != nil || uri.Fragment != "" || len(uri.String()) > maxCRLAddress {
+			return fmt.Errorf("%q is not an address of a revocation list: an http or https URL is wanted, of at most %d bytes, without user and fragment",
+				uri.Redacted(), maxCRLAddress)
+		}
+	}
+	return nil
+}
+
+// checkNamePart judges one attribute of a subject.
+func checkNamePart(what, text string) error {
+	if len(text) > maxNameBytes {
+		return fmt.Errorf("the %s %q has more than %d bytes", what, text, maxNameBytes)
+	}
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, isControl) {
+		return fmt.Errorf("the %s %q has control characters", what, text)
 	}
 	return nil
 }
@@ -175,4 +229,25 @@ func toURIs(texts []string) ([]*url.URL, error) {
 		uris = append(uris, uri)
 	}
 	return uris, nil
+}
+
+// Check reports what keeps a request from being issued by whatever authority it is put to: names that its profile misses or
+// does not want, their form, usages, a key that is too weak, and a lifetime that is too long.
+func (r Request) Check() error {
+	rules, err := r.Profile.rules()
+	if err != nil {
+		return err
+	}
+	if _, err := r.usages(rules); err != nil {
+		return err
+	}
+	if r.PublicKey != nil {
+		if err := checkPublicKey(r.PublicKey); err != nil {
+			return fmt.Errorf("the public key: %w", err)
+		}
+	}
+	if _, err := rules.lifetimeOf(r.Lifetime); err != nil {
+		return err
+	}
+	return r.putNames(rules, &x509.Certificate{})
 }

@@ -20,7 +20,12 @@ func CheckStrength(certificate *x509.Certificate) error {
 	if err := checkPublicKey(certificate.PublicKey); err != nil {
 		return err
 	}
-	switch algorithm := certificate.SignatureAlgorithm; algorithm {
+	return CheckSignatureAlgorithm(certificate.SignatureAlgorithm)
+}
+
+// CheckSignatureAlgorithm reports that a signature of this kind is too weak to be trusted, or not known to Envoy.
+func CheckSignatureAlgorithm(algorithm x509.SignatureAlgorithm) error {
+	switch algorithm {
 	case x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA,
 		x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
 		x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512:

@@ -1,5 +1,5 @@
-// Package spiffe owns the identities of Sallyport's own processes: the proxies, the control plane and the
-// authorization service. Each is a SPIFFE ID in the one URI SAN of a certificate.
+// Package spiffe owns the identities of Sallyport's own processes and of those who run them: proxies, control plane,
+// authorization service, operators. Each is a SPIFFE ID in the one URI SAN of a certificate.
 //
 // It never judges whether a certificate is trusted: verify the chain first, then ask whose it is. It knows nothing of
 // partners' certificates, whose URI SANs are matched as text elsewhere.
@@ -29,6 +29,8 @@ const (
 	Proxy        Kind = "proxy"
 	ControlPlane Kind = "control-plane"
 	Authz        Kind = "authz"
+	// Operator is a person or a pipeline that runs Sallyport from afar.
+	Operator Kind = "operator"
 )
 
 // Identity is one of our processes. The zero value is nobody. Identities are comparable with ==.
@@ -45,6 +47,7 @@ type Identity struct {
 //	spiffe://<trust domain>/proxy/<group>/<name>
 //	spiffe://<trust domain>/control-plane/<name>
 //	spiffe://<trust domain>/authz/<name>
+//	spiffe://<trust domain>/operator/<name>
 //
 // There is no second spelling of the same identity: no upper-case scheme or trust domain, port, user information,
 // query, fragment, percent-encoding, empty or dot segment is accepted (SPIFFE-ID sections 2.1 and 2.2).
@@ -70,10 +73,10 @@ func parse(uri string) (Identity, error) {
 	switch kind := Kind(segments[0]); {
 	case kind == Proxy && len(segments) == 3:
 		identity.Kind, identity.Group, identity.Name = kind, segments[1], segments[2]
-	case (kind == ControlPlane || kind == Authz) && len(segments) == 2:
+	case (kind == ControlPlane || kind == Authz || kind == Operator) && len(segments) == 2:
 		identity.Kind, identity.Name = kind, segments[1]
 	default:
-		return Identity{}, errors.New("the path must be /proxy/<group>/<name>, /control-plane/<name> or /authz/<name>")
+		return Identity{}, errors.New("the path must be /proxy/<group>/<name>, /control-plane/<name>, /authz/<name> or /operator/<name>")
 	}
 	return identity, identity.Validate()
 }
@@ -92,7 +95,7 @@ func (i Identity) Validate() error {
 		if err := validateSegment("group", i.Group); err != nil {
 			return err
 		}
-	case ControlPlane, Authz:
+	case ControlPlane, Authz, Operator:
 		if i.Group != "" {
 			return fmt.Errorf("a %s has no group", i.Kind)
 		}

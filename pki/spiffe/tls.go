@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TLSConfig is what ServerTLS needs; every field is required.
+// TLSConfig is what ServerTLS needs; every field but Revocation is required.
 type TLSConfig struct {
 	// Authorities are the CAs that issue our own processes' certificates, and nobody else's.
 	Authorities *x509.CertPool
@@ -15,7 +15,14 @@ type TLSConfig struct {
 	Certificate func() (*tls.Certificate, error)
 	// Clock verifies the clients' certificates.
 	Clock func() time.Time
+	// Revocation, if not nil, is asked at each handshake.
+	Revocation Revocation
 }
+
+// leafAndAuthority is the length of the chains that are let in.
+const leafAndAuthority = 2
+
+var errNotDirect = errors.New("the certificate was not issued by the proxies' authority itself")
 
 // ServerTLS is how a server of ours lets in processes of ours: TLS 1.3 with a client certificate that one of the
 // authorities issued itself. One by way of an intermediate authority is refused: were a partners' CA issued somewhere below
@@ -34,13 +41,16 @@ func ServerTLS(config TLSConfig) (*tls.Config, error) {
 			return config.Certificate()
 		},
 		VerifyConnection: func(state tls.ConnectionState) error {
-			const leafAndAuthority = 2
+			err := errNotDirect
 			for _, chain := range state.VerifiedChains {
-				if len(chain) == leafAndAuthority {
-					return nil
+				if len(chain) != leafAndAuthority {
+					continue
+				}
+				if err = CheckChain(config.Revocation, chain); err != nil {
+					return err
 				}
 			}
-			return errors.New("the certificate was not issued by the proxies' authority itself")
+			return err
 		},
 	}, nil
 }

@@ -130,6 +130,20 @@ func (c *Cache) Settled(group string) bool {
 	return connected
 }
 
+// Behind returns the identities, sorted, of the connected proxies that have not answered for their whole snapshot yet.
+func (c *Cache) Behind() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var behind []string
+	for _, s := range c.streams {
+		if snapshot := c.snapshots[s.proxy.group]; snapshot != nil && !s.complete(snapshot) {
+			behind = append(behind, s.proxy.identity)
+		}
+	}
+	slices.Sort(behind)
+	return behind
+}
+
 // complete tells whether the proxy has answered for everything that it asks for, or is about to ask for.
 func (s *stream) complete(snapshot *Snapshot) bool {
 	refused := false

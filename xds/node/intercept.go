@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"github.com/sallyport-project/sallyport/pki/spiffe"
 )
 
 // Interceptor puts the proven identity into each stream's context and messages, and ends a stream when the certificate
@@ -23,6 +25,8 @@ type Interceptor struct {
 	TrustDomain string
 	Logger      hclog.Logger
 	Clock       func() time.Time
+	// Revocation, if not nil, is asked when a stream begins, and again whenever it has changed.
+	Revocation spiffe.Revocation
 
 	streams atomic.Uint64
 }
@@ -37,10 +41,11 @@ func FromContext(ctx context.Context) (Identity, bool) {
 
 // Stream is a grpc.StreamServerInterceptor.
 func (i *Interceptor) Stream(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	certificate, err := verifiedCertificate(stream.Context())
+	chain, err := verifiedChain(stream.Context())
 	if err != nil {
 		return err
 	}
+	certificate := chain[0]
 	proven, err := fromCertificate(certificate)
 	if err != nil || proven.TrustDomain != i.TrustDomain {
 		i.Logger.Warn("stream refused: the certificate is not that of one of our proxies", "subject", certificate.Subject.String(), "error", err)
@@ -51,6 +56,10 @@ func (i *Interceptor) Stream(server any, stream grpc.ServerStream, _ *grpc.Strea
 	defer end(nil)
 	expiry := time.AfterFunc(certificate.NotAfter.Sub(i.Clock()), func() { end(errExpired) })
 	defer expiry.Stop()
+	if err := i.follow(ctx, chain, end); err != nil {
+		i.Logger.Warn("stream refused: the certificate does not count any more", "proxy", id.String(), "serial", certificate.SerialNumber.Text(16), "error", err)
+		return errRevoked
+	}
 	err = handler(server, &identified{ServerStream: stream, ctx: ctx, end: end, identity: id, logger: i.Logger})
 	// A handler that sees its context end does not know why.
 	if cause := context.Cause(ctx); isStatus(cause) {
@@ -60,6 +69,34 @@ func (i *Interceptor) Stream(server any, stream grpc.ServerStream, _ *grpc.Strea
 	return err
 }
 
+// follow ends the stream once its certificate is revoked; the error is that it is already.
+func (i *Interceptor) follow(ctx context.Context, chain []*x509.Certificate, end context.CancelCauseFunc) error {
+	if i.Revocation == nil {
+		return nil
+	}
+	changed := i.Revocation.Changed() // before the check, so that nothing between the two is missed
+	if err := spiffe.CheckChain(i.Revocation, chain); err != nil {
+		return err
+	}
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+			}
+			changed = i.Revocation.Changed()
+			if spiffe.CheckChain(i.Revocation, chain) != nil {
+				end(errRevoked)
+				return
+			}
+		}
+	}()
+	return nil
+}
+
+var errRevoked = status.Error(codes.PermissionDenied, "the certificate that this stream was opened with does not count any more")
+
 var errExpired = status.Error(codes.Unauthenticated, "the certificate that this stream was opened with has expired")
 
 func isStatus(err error) bool {
@@ -67,8 +104,8 @@ func isStatus(err error) bool {
 	return err != nil && is
 }
 
-// verifiedCertificate is the leaf that the TLS handshake verified against the proxies' CA.
-func verifiedCertificate(ctx context.Context) (*x509.Certificate, error) {
+// verifiedChain is the leaf that the TLS handshake verified against the proxies' CA, and that CA.
+func verifiedChain(ctx context.Context) ([]*x509.Certificate, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return nil, status.Error(codes.Unauthenticated, "no peer")
@@ -77,7 +114,7 @@ func verifiedCertificate(ctx context.Context) (*x509.Certificate, error) {
 	if !ok || len(info.State.VerifiedChains) == 0 || len(info.State.VerifiedChains[0]) == 0 {
 		return nil, status.Error(codes.Unauthenticated, "a verified client certificate is needed")
 	}
-	return info.State.VerifiedChains[0][0], nil
+	return info.State.VerifiedChains[0], nil
 }
 
 // identified is a stream in whose messages the node is the proven one.
