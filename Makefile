@@ -41,6 +41,10 @@ run: build envoy ## Run an example (EXAMPLE=partner-certificates) on this machin
 	@if test -t 0; then exec bin/sallyport dev 'examples/$(EXAMPLE)'; \
 	else exec bin/sallyport dev --once 'examples/$(EXAMPLE)'; fi
 
+.PHONY: walkthrough
+walkthrough: build envoy object-store ## Walk through a partner's certificate from the first day to the last
+	examples/partner-certificates-s3/walkthrough.sh
+
 ## Testing
 
 .PHONY: test
@@ -52,15 +56,15 @@ vet:
 	go vet ./...
 
 .PHONY: test-unit
-test-unit: envoy ## Run the unit, golden and CLI tests
+test-unit: envoy object-store cloud-mock ## Run the unit, golden and CLI tests
 	$(GOTEST) $(unit_packages)
 
 .PHONY: test-integration
-test-integration: build envoy ## Run the built binary against real Envoys
+test-integration: build envoy object-store cloud-mock ## Run the built binary against real Envoys
 	$(GOTEST) -count=1 $(integration_packages)
 
 .PHONY: test-race
-test-race: build envoy ## Run all tests under the race detector
+test-race: build envoy object-store cloud-mock ## Run all tests under the race detector
 	$(GOTEST) -race -p 1 ./...
 
 .PHONY: fuzz
@@ -68,8 +72,8 @@ fuzz: ## Fuzz each target in turn (FUZZTIME=30s)
 	tools/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: build envoy ## Run the benchmarks (BENCH=regexp)
-	go test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 ./...
+bench: build envoy object-store ## Run the benchmarks (BENCH=regexp)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -timeout 60m ./...
 
 ## Generating and checking
 
@@ -96,6 +100,18 @@ tools: envoy $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc ## 
 .PHONY: envoy
 envoy:
 	@tools/install-envoy
+
+.PHONY: object-store
+object-store: $(TOOLS)/versitygw ## Build the S3 server that tests start (two minutes, once)
+
+# It has a go.mod of its own, because it and the generators would quarrel over what both need.
+$(TOOLS)/versitygw: tools/versitygw/go.mod tools/versitygw/go.sum
+	go build -modfile=tools/versitygw/go.mod -o $@ github.com/versity/versitygw/cmd/versitygw
+	@touch $@
+
+.PHONY: cloud-mock
+cloud-mock: ## Install the server that stands for Secrets Manager and KMS in tests
+	@tools/install-moto
 
 $(TOOLS)/buf:                package := github.com/bufbuild/buf/cmd/buf
 $(TOOLS)/protoc-gen-go:      package := google.golang.org/protobuf/cmd/protoc-gen-go

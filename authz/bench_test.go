@@ -34,6 +34,29 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
+// BenchmarkDecideConditionally is a decision with a condition on the path, a limit, and a header value that must be evaluated.
+func BenchmarkDecideConditionally(b *testing.B) {
+	h := newHouse(b, func(c *authz.Config) { c.Sink = audit.SinkFunc(func(audit.Record) {}) })
+	h.model = fixture.Model(b, strings.NewReplacer(
+		"permissions: consumer_roles}", `permissions: consumer_roles, when: "!has(path.prison_id) || path.prison_id in consumer.attributes.prisons"}`,
+		"/v1/persons/{id}/alerts", "/v1/persons/{prison_id}/alerts",
+		"roles: [role-", "attributes: {prisons: ['1', LEI, MDI]}, rate_limit: {requests: 1000000}, roles: [role-",
+		"value: certificate.subject_dn", "value: 'consumer.roles.join(\",\")'",
+	).Replace(crowd(10, 10)))
+	h.Apply(h.model, h.material)
+	check := h.check(persons(h.partners.Client("consumer-7")))
+	if _, decision, err := h.Decide(b.Context(), "edge", check); err != nil || decision.Reason != reason.PermissionGranted {
+		b.Fatal(decision.Reason, decision.Detail, err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for b.Loop() {
+		if _, _, err := h.Decide(b.Context(), "edge", check); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkDecideAnew verifies the certificate each time.
 func BenchmarkDecideAnew(b *testing.B) {
 	h := newHouse(b, func(c *authz.Config) { c.Sink, c.CacheSize = audit.SinkFunc(func(audit.Record) {}), 1 })

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/asker"
 	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/policy"
 )
 
 // DefaultGrace is how long a version of a policy is kept that is not current any more, where nobody can tell whether a
@@ -21,8 +22,10 @@ type Config struct {
 	Logger hclog.Logger
 	// Clock is time.Now if nil.
 	Clock func() time.Time
-	// Sink takes a record of every decision. Required.
+	// Sink takes a record of every decision. Where it refuses one, the request is turned away. Required.
 	Sink audit.Sink
+	// Observer, if not nil, is shown every decision after its record was taken.
+	Observer Observer
 	// Identify tells who asks by the context of a call. Required; usually that of an asker.Identifier.
 	Identify func(context.Context) (asker.Asker, error)
 	// InUse, if not nil, tells whether some proxy may still run routes that were made with an earlier version of a policy.
@@ -30,8 +33,16 @@ type Config struct {
 	InUse func(policy, version string) bool
 	// Grace is how long an earlier version is kept at least, and how long a removed rule is remembered; DefaultGrace if zero.
 	Grace time.Duration
+	// Uncounted leaves the limits of Consumers out of account: for a Service that answers questions, and no proxies.
+	Uncounted bool
 	// CacheSize is how many certificates are remembered; identity.DefaultCacheSize if zero.
 	CacheSize int
+}
+
+// Observer sees decisions with the requests that they are about. It must be safe for concurrent use, and must neither block
+// nor change anything: a request waits for it.
+type Observer interface {
+	Decided(decision *policy.Decision, at time.Time)
 }
 
 func (c *Config) complete() error {

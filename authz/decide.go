@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc/codes"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/asker"
 	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/limit"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/authz/reply"
@@ -22,18 +24,24 @@ import (
 // The decision is never nil. The error is the gRPC error that a proxy of another group would get; the response is nil
 // then.
 func (s *Service) Decide(ctx context.Context, group string, check *authv3.CheckRequest) (*authv3.CheckResponse, *policy.Decision, error) {
-	return s.decide(ctx, check, func(context.Context) (asker.Asker, error) {
-		return asker.Asker{Group: group, Name: group}, nil
-	})
+	return s.decide(ctx, check, inProcess(group), (*policy.Engine).Evaluate)
 }
 
 // identify tells who asks.
 type identify func(context.Context) (asker.Asker, error)
 
+// inProcess is for an asker in this process.
+func inProcess(group string) identify {
+	return func(context.Context) (asker.Asker, error) { return asker.Asker{Group: group, Name: group}, nil }
+}
+
+// evaluation judges a request by an engine.
+type evaluation func(*policy.Engine, *request.Request, time.Time) *policy.Decision
+
 var errNotYours = status.Error(codes.PermissionDenied, "only the proxies of the group that serves the gateway may ask")
 
 // decide judges, answers and records. Whatever goes wrong in any of it is a denial: also a record that cannot be made.
-func (s *Service) decide(ctx context.Context, check *authv3.CheckRequest, who identify) (response *authv3.CheckResponse, decision *policy.Decision, err error) {
+func (s *Service) decide(ctx context.Context, check *authv3.CheckRequest, who identify, evaluate evaluation) (response *authv3.CheckResponse, decision *policy.Decision, err error) {
 	r := new(request.Request)
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -43,15 +51,20 @@ func (s *Service) decide(ctx context.Context, check *authv3.CheckRequest, who id
 	}()
 	started := s.settings.Clock()
 	r, malformed := request.Parse(check)
-	decision, from := s.judge(ctx, r, malformed, who)
-	response, seen := s.answer(decision, from.replies)
-	if response == nil {
-		decision = internal(r)
-		response, seen = s.answer(decision, nil)
+	decision, from := s.judge(ctx, r, malformed, who, evaluate)
+	response, seen, err := s.answer(decision, from)
+	if err != nil {
+		decision, from.replies = s.unanswerable(decision, err), nil
+		response, seen, _ = s.answer(decision, from)
 	}
-	s.settings.Sink.Record(audit.NewRecord(decision, audit.Circumstances{
-		Time: started, Duration: s.settings.Clock().Sub(started), Status: seen, Asker: from.asker.Name,
-	}))
+	if !s.record(decision, from, started, seen) {
+		decision = policy.Deny(r, policy.StepAudit, reason.AuditUnavailable, "the record of the decision cannot be kept")
+		response, seen, _ = s.answer(decision, from)
+		s.record(decision, from, started, seen)
+	}
+	if s.settings.Observer != nil {
+		s.settings.Observer.Decided(decision, started)
+	}
 	if decision.Reason == reason.GatewayNotYours {
 		return nil, decision, errNotYours
 	}
@@ -62,10 +75,22 @@ func (s *Service) decide(ctx context.Context, check *authv3.CheckRequest, who id
 type basis struct {
 	asker   asker.Asker
 	replies *reply.Policy // of the policy that the rule has now; nil if there is none
+	// quota is what the caller has left; nil if it is not limited, or was not let in.
+	quota *limit.Quota
+	// revision of the configuration; empty if there is none.
+	revision string
+}
+
+// record hands a decision to the sink, and tells whether it may stand.
+func (s *Service) record(d *policy.Decision, by basis, started time.Time, seen int) bool {
+	err := s.settings.Sink.Record(audit.NewRecord(d, audit.Circumstances{
+		Time: started, Duration: s.settings.Clock().Sub(started), Status: seen, Asker: by.asker.Name, Revision: by.revision,
+	}))
+	return err == nil || !d.Allowed
 }
 
 // judge decides, and says by what.
-func (s *Service) judge(ctx context.Context, r *request.Request, malformed error, who identify) (decision *policy.Decision, by basis) {
+func (s *Service) judge(ctx context.Context, r *request.Request, malformed error, who identify, evaluate evaluation) (decision *policy.Decision, by basis) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.report(r, fault)
@@ -80,6 +105,7 @@ func (s *Service) judge(ctx context.Context, r *request.Request, malformed error
 		return d, by
 	}
 	now, known := s.await(ctx, r, malformed == nil)
+	by.revision = now.revision
 	if now.engine == nil {
 		return policy.Deny(r, policy.StepPolicy, reason.PolicyUnknown, "there is no configuration yet"), by
 	}
@@ -93,11 +119,25 @@ func (s *Service) judge(ctx context.Context, r *request.Request, malformed error
 	if !known {
 		return policy.Deny(r, policy.StepPolicy, reason.PolicyUnknown, "what the route refers to did not become known in time"), by
 	}
-	decision = now.engine.Evaluate(r, s.settings.Clock())
+	decision = evaluate(now.engine, r, s.settings.Clock())
 	if ctx.Err() != nil {
 		return policy.Deny(r, policy.StepRequest, reason.Deadline, "the time for the decision ran out"), by
 	}
+	by.quota = s.count(now, decision)
 	return decision, by
+}
+
+// count counts an admitted request of a consumer that is limited, and refuses it if it is one too many.
+func (s *Service) count(now *view, decision *policy.Decision) *limit.Quota {
+	if !decision.Allowed || decision.Consumer == "" || s.settings.Uncounted {
+		return nil
+	}
+	quota := now.limits.Take(decision.Consumer, s.settings.Clock())
+	if quota != nil && quota.Exceeded() {
+		decision.Limit(fmt.Sprintf("the consumer %q may make %d requests in %s; the next one in %s",
+			decision.Consumer, quota.Requests, quota.Window, quota.RetryAfter.Round(time.Millisecond)), quota.Origin)
+	}
+	return quota
 }
 
 // foreign refuses an asker whose group does not serve the gateway. A gateway that nobody knows is no one's, yet: a newer
@@ -122,14 +162,25 @@ func refuse(r *request.Request, malformed error) *policy.Decision {
 	return policy.Deny(r, policy.StepRequest, reason.Internal, malformed.Error())
 }
 
-// answer renders a decision, and returns the status that the caller sees; nil if it cannot be rendered.
-func (s *Service) answer(d *policy.Decision, by *reply.Policy) (*authv3.CheckResponse, int) {
-	response, err := reply.Render(by, d)
+// answer renders a decision, and returns the status that the caller sees. A denial can always be rendered.
+func (s *Service) answer(d *policy.Decision, by basis) (*authv3.CheckResponse, int, error) {
+	response, err := reply.Render(by.replies, d, by.quota)
 	if err != nil {
-		s.settings.Logger.Error("a decision cannot be answered as it is", "request_id", d.Request.ID, "error", err)
-		return nil, 0
+		return nil, 0, err
 	}
-	return response, reply.Status(by, d)
+	return response, reply.Status(by.replies, d), nil
+}
+
+// unanswerable is the decision where an admission cannot be answered as it is: what the upstream would have to be told is no
+// value of a header. That is the caller's doing if it was made of what it sent, and a fault of ours otherwise.
+func (s *Service) unanswerable(d *policy.Decision, err error) *policy.Decision {
+	var value *reply.ValueError
+	if errors.As(err, &value) && value.OfCaller {
+		return policy.Deny(d.Request, policy.StepRequest, reason.RequestMalformed,
+			"the header "+value.Header+" is made of the request or the certificate, and comes out as what no header can have")
+	}
+	s.settings.Logger.Error("a decision cannot be answered as it is", "request_id", d.Request.ID, "error", err)
+	return internal(d.Request)
 }
 
 // internal is the decision where a fault of ours stands in the way of any other.

@@ -9,6 +9,7 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/sallyport-project/sallyport/authz/identity"
+	"github.com/sallyport-project/sallyport/authz/limit"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/reply"
 	"github.com/sallyport-project/sallyport/config"
@@ -30,6 +31,9 @@ type Service struct {
 type view struct {
 	engine  *policy.Engine // nil before the first Apply
 	replies map[string]*reply.Policy
+	limits  *limit.Buckets
+	// revision of the model.
+	revision string
 	// superseded is closed when the next view is in place.
 	superseded chan struct{}
 }
@@ -39,7 +43,7 @@ func New(settings Config) (*Service, error) {
 	if err := settings.complete(); err != nil {
 		return nil, err
 	}
-	verifier, err := identity.NewVerifier(settings.CacheSize)
+	verifier, err := identity.NewVerifier(identity.Config{CacheSize: settings.CacheSize, Unregistered: settings.unregistered})
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +63,7 @@ func (s *Service) Apply(model *config.Model, material *inventory.Snapshot) {
 		Model: model, Material: material, Verifier: s.verifier, Now: now, Previous: before.engine, Grace: s.settings.Grace,
 		Keep: func(name, version string, since time.Time) bool { return s.keeps(name, version, since, now) },
 	})
-	after := &view{engine: engine, replies: make(map[string]*reply.Policy), superseded: make(chan struct{})}
+	after := &view{engine: engine, replies: make(map[string]*reply.Policy), limits: limit.New(model.Consumers(), before.limits), revision: model.Revision(), superseded: make(chan struct{})}
 	for _, p := range engine.Policies() {
 		after.replies[p.Name] = reply.Compile(p, engine.ForwardedHeaders)
 	}
@@ -69,6 +73,15 @@ func (s *Service) Apply(model *config.Model, material *inventory.Snapshot) {
 
 // Ready tells whether there is a configuration to decide by.
 func (s *Service) Ready() bool { return s.view.Load().engine != nil }
+
+// Group tells which group of proxies serves a gateway; false while no such gateway is known.
+func (s *Service) Group(gateway string) (string, bool) {
+	engine := s.view.Load().engine
+	if engine == nil {
+		return "", false
+	}
+	return engine.Group(gateway)
+}
 
 // keeps tells whether a version of a policy is still good that was superseded at the moment given.
 func (s *Service) keeps(name, version string, since, now time.Time) bool {
@@ -81,6 +94,6 @@ func (s *Service) keeps(name, version string, since, now time.Time) bool {
 // Check answers a proxy. An asker that cannot be identified, or asks about another group's gateway, gets the gRPC error
 // PermissionDenied; every other request gets a decision.
 func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (*authv3.CheckResponse, error) {
-	response, _, err := s.decide(ctx, check, s.settings.Identify)
+	response, _, err := s.decide(ctx, check, s.settings.Identify, (*policy.Engine).Evaluate)
 	return response, err
 }

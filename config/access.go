@@ -6,11 +6,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sallyport-project/sallyport/config/document"
+	"github.com/sallyport-project/sallyport/config/expression"
 	"github.com/sallyport-project/sallyport/config/template"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
@@ -38,38 +36,6 @@ func (b *builder) permissions(d *document.Document, m *sallyportv1.Role) {
 	}
 }
 
-func (b *builder) consumer(d *document.Document, m *sallyportv1.Consumer) {
-	spec := m.GetSpec()
-	c := &Consumer{
-		Header: header(d, m.GetMetadata()), Contact: spec.GetContact(),
-		Suspended: spec.GetSuspended(), SuspendedOrigin: origin(d, "spec.suspended"),
-		NotBefore: timeOf(spec.GetNotBefore()), NotAfter: timeOf(spec.GetNotAfter()),
-	}
-	if !c.NotBefore.IsZero() && !c.NotAfter.IsZero() && !c.NotBefore.Before(c.NotAfter) {
-		b.fail(d, "spec.not_after", "is not after not_before")
-	}
-	c.Roles = lookupAll(b, b.model.roles, d, "spec.roles", "Role", spec.GetRoles())
-	for i, match := range spec.GetCertificates() {
-		at := fmt.Sprintf("spec.certificates[%d]", i)
-		truststore, _ := lookup(b, b.model.truststores, d, at+".truststore", "Truststore", match.GetTruststore())
-		c.Certificates = append(c.Certificates, &CertificateMatch{
-			Consumer: c, Origin: origin(d, at), Truststore: truststore,
-			SubjectCommonName: match.GetSubjectCommonName(), SubjectDN: match.GetSubjectDn(),
-			SANURI: match.GetSanUri(), SANDNS: match.GetSanDns(),
-			SPKISHA256: match.GetSpkiSha256(), CertificateSHA256: match.GetCertificateSha256(),
-			IssuerDN: match.GetIssuerDn(), Serial: match.GetSerial(),
-		})
-	}
-	b.model.consumers[d.Name] = c
-}
-
-func timeOf(t *timestamppb.Timestamp) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.AsTime()
-}
-
 func (b *builder) policy(d *document.Document, m *sallyportv1.Policy) {
 	spec := m.GetSpec()
 	version := contentHash(spec)
@@ -93,13 +59,21 @@ func (b *builder) policy(d *document.Document, m *sallyportv1.Policy) {
 }
 
 func (b *builder) authorizeRule(d *document.Document, m *sallyportv1.AuthorizeRule, at string) *AuthorizeRule {
-	return &AuthorizeRule{
+	rule := &AuthorizeRule{
 		Name: m.GetName(), Origin: origin(d, at),
 		ConsumerPermissions: m.GetPermissions() == sallyportv1.PermissionSource_PERMISSION_SOURCE_CONSUMER_ROLES,
 		ConsumerRoles:       lookupAll(b, b.model.roles, d, at+".consumer_roles.names", "Role", m.GetConsumerRoles().GetNames()),
 		Consumers:           lookupAll(b, b.model.consumers, d, at+".consumers.names", "Consumer", m.GetConsumers().GetNames()),
 		Everyone:            m.GetEveryone(),
 	}
+	if m.GetWhen() != "" {
+		var err error
+		if rule.When, err = expression.CompileCondition(m.GetWhen()); err != nil {
+			b.fail(d, at+".when", "%v", err)
+		}
+		rule.WhenOrigin = origin(d, at+".when")
+	}
+	return rule
 }
 
 func (b *builder) authenticate(d *document.Document, m *sallyportv1.Authenticate, at string) Authenticate {
@@ -125,6 +99,12 @@ func (a Authenticate) DemandsCertificate() bool {
 	return len(a.Certificate) > 0
 }
 
+// AsksForCertificate tells whether somebody may authenticate so with a client certificate.
+func (a Authenticate) AsksForCertificate() bool {
+	return len(a.Certificate) > 0 || slices.ContainsFunc(a.AnyOf, Authenticate.AsksForCertificate) ||
+		slices.ContainsFunc(a.AllOf, Authenticate.AsksForCertificate)
+}
+
 // Truststores calls yield with each truststore that may vouch for a caller.
 func (a Authenticate) Truststores(yield func(*Truststore) bool) {
 	for _, t := range a.Certificate {
@@ -137,12 +117,6 @@ func (a Authenticate) Truststores(yield func(*Truststore) bool) {
 	}
 }
 
-// attributes are the values that a forwarded header can have.
-var attributes = []string{
-	string(AttributeConsumerName), string(AttributeCertificateSubjectDN), string(AttributeCertificateSerial),
-	string(AttributeCertificateNotAfter), string(AttributeSubject),
-}
-
 // forward checks which headers a policy sets and lets pass.
 func (b *builder) forward(d *document.Document, p *Policy, headers []*sallyportv1.ForwardHeader) {
 	seen := map[string]bool{}
@@ -153,11 +127,11 @@ func (b *builder) forward(d *document.Document, p *Policy, headers []*sallyportv
 		}
 		seen[h.GetName()] = true
 		b.forwardable(d, at+".name", h.GetName())
-		if !slices.Contains(attributes, h.GetValue()) {
-			b.fail(d, at+".value", "expected one of %s, found %q; other expressions are not supported yet%s",
-				strings.Join(attributes, ", "), h.GetValue(), document.DidYouMean(h.GetValue(), attributes))
+		value, err := expression.CompileText(h.GetValue())
+		if err != nil {
+			b.fail(d, at+".value", "%v", err)
 		}
-		p.Forward = append(p.Forward, ForwardHeader{Name: h.GetName(), Value: Attribute(h.GetValue()), Origin: origin(d, at)})
+		p.Forward = append(p.Forward, ForwardHeader{Name: h.GetName(), Value: value, Origin: origin(d, at)})
 	}
 	for i, name := range p.Pass {
 		at := fmt.Sprintf("spec.forward.pass[%d]", i)

@@ -14,7 +14,6 @@ func named(forward string) files {
 }
 
 func TestWhatAPolicyForwards(t *testing.T) {
-	const attributes = "consumer.name, certificate.subject_dn, certificate.serial, certificate.not_after, subject"
 	for name, test := range map[string]struct {
 		files files
 		want  []string
@@ -22,7 +21,7 @@ func TestWhatAPolicyForwards(t *testing.T) {
 		"what an edge that is named may say":  {named("{pass: [x-consumer]}"), nil},
 		"some headers set, some let pass":     {named("{headers: [{name: x-subject, value: subject}], pass: [x-consumer]}"), nil},
 		"a header both set and let pass":      {named("{headers: [{name: x-a, value: subject}], pass: [x-a]}"), []string{`access.yaml:26:60: error: spec.forward.pass[0]: the header "x-a" is set by this policy and cannot be let pass as well`}},
-		"a value that is none":                {named("{headers: [{name: x-a, value: consumer.nam}]}"), []string{"access.yaml:26:42: error: spec.forward.headers[0].value: expected one of " + attributes + ", found \"consumer.nam\"; other expressions are not supported yet; did you mean `consumer.name`?"}},
+		"a value that is none":                {named("{headers: [{name: x-a, value: consumer.nam}]}"), []string{"access.yaml:26:42: error: spec.forward.headers[0].value: at character 9: `consumer` has no `nam`, but name, roles, attributes, labels; did you mean `name`?"}},
 		"HTTP's own header":                   {named("{headers: [{name: host, value: subject}]}"), []string{`access.yaml:26:30: error: spec.forward.headers[0].name: "host" is reserved: it belongs to HTTP, to the proxies or to authentication`}},
 		"a method override":                   {named("{pass: [x-http-method-override]}"), []string{`access.yaml:26:20: error: spec.forward.pass[0]: "x-http-method-override" is reserved: it belongs to HTTP, to the proxies or to authentication`}},
 		"a rewritten URL":                     {named("{pass: [x-original-url]}"), []string{`access.yaml:26:20: error: spec.forward.pass[0]: "x-original-url" is reserved: it belongs to HTTP, to the proxies or to authentication`}},
@@ -104,11 +103,11 @@ func TestConsumersThatClaimTheSameCertificates(t *testing.T) {
 }
 
 func TestAConsumersValidity(t *testing.T) {
-	expectProblems(t, base().replace("  roles: [reader]\n", "  roles: [reader]\n  not_before: 2027-01-01T00:00:00Z\n  not_after: 2026-01-01T00:00:00Z\n"),
-		"access.yaml:15:14: error: spec.not_after: is not after not_before")
-	consumer := build(t, base().replace("  roles: [reader]\n", "  roles: [reader]\n  not_after: 2027-01-01T00:00:00Z\n")).Consumer("mapps")
-	if !consumer.NotBefore.IsZero() || consumer.NotAfter.Format("2006-01-02") != "2027-01-01" {
-		t.Errorf("the consumer is valid from %s to %s", consumer.NotBefore, consumer.NotAfter)
+	expectProblems(t, base().replace("  roles: [reader]\n", "  roles: [reader]\n  valid_from: 2027-01-01T00:00:00Z\n  valid_until: 2026-01-01T00:00:00Z\n"),
+		"access.yaml:15:16: error: spec.valid_until: is not after valid_from")
+	consumer := build(t, base().replace("  roles: [reader]\n", "  roles: [reader]\n  valid_until: 2027-01-01T00:00:00Z\n")).Consumer("mapps")
+	if !consumer.ValidFrom.IsZero() || consumer.ValidUntil.Format("2006-01-02") != "2027-01-01" {
+		t.Errorf("the consumer is valid from %s to %s", consumer.ValidFrom, consumer.ValidUntil)
 	}
 }
 
@@ -121,7 +120,23 @@ func TestReferencesToMaterial(t *testing.T) {
 	for name, test := range map[string]struct{ kind, spec, want string }{
 		"a path alone":              {"Truststore", "{bundle: truststore.pem}", "z.yaml:4:16: error: spec.bundle: expected a reference such as file:server.pem or env:NAME, found `truststo…`"},
 		"a scheme without anything": {"Truststore", "{bundle: 'file:'}", "z.yaml:4:16: error: spec.bundle: nothing stands after file:"},
-		"S3":                        {"Truststore", "{bundle: 's3://a/b'}", "z.yaml:4:16: error: spec.bundle: s3: references are not supported yet"},
+		"S3 without a bucket":       {"Truststore", "{bundle: 's3:a/b'}", "z.yaml:4:16: error: spec.bundle: a bucket and a key follow s3://"},
+		"a bundle by address":       {"Truststore", "{bundle: 'https://a/b'}", "z.yaml:4:16: error: spec.bundle: https: is not accepted here: use one of file:, env:, s3:, secretsmanager:"},
+		"a bundle in KMS":           {"Truststore", "{bundle: 'awskms:b'}", "z.yaml:4:16: error: spec.bundle: awskms: is not accepted here: use one of file:, env:, s3:, secretsmanager:"},
+		"a key in S3": {"Certificate", "{material: {certificate: 's3://a/b', private_key: 's3://a/k'}}",
+			"z.yaml:4:57: error: spec.material.private_key: s3: is not accepted here: use one of file:, env:, secretsmanager:"},
+		"a key in KMS that is to be sent to proxies": {"Certificate", "{material: {certificate: 's3://a/b', private_key: 'awskms:k'}}",
+			"z.yaml:4:57: error: spec.material.private_key: awskms: is not accepted here: use one of file:, env:, secretsmanager:"},
+		"an authority's key in S3": {"Authority", "{material: {certificate: 's3://a/b', private_key: 's3://a/k'}}",
+			"z.yaml:4:57: error: spec.material.private_key: s3: is not accepted here: use one of file:, env:, secretsmanager:, awskms:"},
+		"a list in a secret": {"Truststore", "{bundle: 's3://a/b', revocation: {lists: ['http://c/d', 'secretsmanager:e']}}",
+			"z.yaml:4:63: error: spec.revocation.lists[1]: secretsmanager: is not accepted here: use one of file:, env:, s3:, https:, http:"},
+		"a register without a scheme": {"Truststore", "{bundle: 's3://a/b', issuance: {registers: [index]}}",
+			"z.yaml:4:51: error: spec.issuance.registers[0]: expected a reference such as file:server.pem or env:NAME, found `index`"},
+		"a manifest by address": {"Truststore", "{bundle: 's3://a/b', manifest: 'https://c/d'}",
+			"z.yaml:4:38: error: spec.manifest: https: is not accepted here: use one of file:, env:, s3:, secretsmanager:"},
+		"a signer that who writes the bundle can replace": {"Truststore", "{bundle: 's3://a/b', signers: ['s3://a/c?version=1', 's3://a/c']}",
+			"z.yaml:4:60: error: spec.signers[1]: whoever can write the bundle could write this object too: pin its version (s3://bucket/key?version=ID), or keep the key in a file"},
 		"a secret where a reference belongs is not shown": {"Certificate", "{material: {certificate: 'file:a', private_key: 'MIGHAgEAMBMGByqGSM49'}}",
 			"z.yaml:4:55: error: spec.material.private_key: expected a reference such as file:server.pem or env:NAME, found `MIGHAgEA…`"},
 		"an issuer without a key": {"Authority", "{material: {certificate: 'file:a'}}\n---\n" + resource("Certificate", "y", "{issued: {authority: z, profile: server, dns_names: [a]}}"),
@@ -133,6 +148,13 @@ func TestReferencesToMaterial(t *testing.T) {
 			expectProblems(t, base().add("z.yaml", resource(test.kind, "z", test.spec)), test.want)
 		})
 	}
+}
+
+func TestReferencesToMaterialFromAfar(t *testing.T) {
+	build(t, base().add("z.yaml", resource("Truststore", "z", "{bundle: 's3://a/b', manifest: 's3://a/m', signers: ['file:s.pem'], "+
+		"revocation: {lists: ['s3://a/l', 'https://c/l', 'http://c/l']}, issuance: {registers: ['s3://a/r']}}")+
+		"\n---\n"+resource("Authority", "y", "{material: {certificate: 's3://a/b', private_key: 'awskms:alias/ca'}}")+
+		"\n---\n"+resource("Certificate", "x", "{material: {certificate: 'secretsmanager:a#c', private_key: 'secretsmanager:a#k'}}")))
 }
 
 func TestUpstreams(t *testing.T) {
@@ -159,5 +181,5 @@ func TestWhoATestCanCallAs(t *testing.T) {
 	build(t, with("{presents: server}"))
 	expectProblems(t, with("{certificate: {authority: partner}}"), "z.yaml:4:71: error: spec.cases[0].caller.certificate.authority: there is no Authority \"partner\"; did you mean `partner-ca`?")
 	expectProblems(t, with("{consumer: mapps}").replace("subject_common_name: mapps}", "serial: 1f, issuer_dn: 'CN=a'}"),
-		`z.yaml:4:56: error: spec.cases[0].caller.consumer: the Consumer "mapps" is recognised by fingerprints or serial numbers alone: no certificate can be made for a test`)
+		`z.yaml:4:56: error: spec.cases[0].caller.consumer: the Consumer "mapps" is recognised by fingerprints, serial numbers or patterns alone: no certificate can be made for a test`)
 }

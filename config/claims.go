@@ -9,6 +9,9 @@ type claims map[CertificateMatch]*CertificateMatch
 func criterion(m *CertificateMatch) CertificateMatch {
 	key := *m
 	key.Consumer, key.Origin = nil, Origin{}
+	for _, pattern := range key.Patterns.all() {
+		pattern.whole = nil // equal texts are equal patterns
+	}
 	return key
 }
 
@@ -25,8 +28,13 @@ func (b *builder) consumersDistinct() {
 		}
 		claimed[criterion(match)] = match
 	})
+	patterned := b.patterned()
 	b.eachMatch(func(match *CertificateMatch, path string) {
-		if other := claimed.wider(match); other != nil && other.Consumer != match.Consumer {
+		other := claimed.wider(match)
+		if other == nil || other.Consumer == match.Consumer {
+			other = match.takenBy(patterned)
+		}
+		if other != nil && other.Consumer != match.Consumer {
 			b.fail(b.documents["Consumer"][match.Consumer.Name], path,
 				"every such certificate is claimed by the Consumer %q as well, at %s: both would be refused", other.Consumer.Name, other.Origin)
 		}
@@ -48,7 +56,11 @@ func (b *builder) eachMatch(yield func(match *CertificateMatch, path string)) {
 func (c claims) wider(m *CertificateMatch) *CertificateMatch {
 	key := criterion(m)
 	var given []*string
-	for _, field := range []*string{&key.SubjectCommonName, &key.SubjectDN, &key.SANURI, &key.SANDNS, &key.SPKISHA256, &key.CertificateSHA256, &key.IssuerDN, &key.Serial} {
+	fields := []*string{&key.SubjectCommonName, &key.SubjectDN, &key.SANURI, &key.SANDNS, &key.SPKISHA256, &key.CertificateSHA256, &key.IssuerDN, &key.Serial}
+	for _, pattern := range key.Patterns.all() {
+		fields = append(fields, &pattern.Text)
+	}
+	for _, field := range fields {
 		if *field != "" {
 			given = append(given, field)
 		}
@@ -70,4 +82,52 @@ func (c claims) wider(m *CertificateMatch) *CertificateMatch {
 		}
 	}
 	return nil
+}
+
+// all are the four patterns.
+func (p *CertificatePatterns) all() []*Pattern {
+	return []*Pattern{&p.SubjectCommonName, &p.SubjectDN, &p.SANURI, &p.SANDNS}
+}
+
+// patterned lists the matches by pattern.
+func (b *builder) patterned() []*CertificateMatch {
+	var found []*CertificateMatch
+	b.eachMatch(func(match *CertificateMatch, _ string) {
+		if match.Patterns.Any() {
+			found = append(found, match)
+		}
+	})
+	return found
+}
+
+// takenBy returns a match by pattern, of another consumer, that takes every certificate which this one takes, and more, or
+// nil: each of its criteria is this one's as well, or a pattern that this one's exact name matches.
+func (m *CertificateMatch) takenBy(patterned []*CertificateMatch) *CertificateMatch {
+	for _, other := range patterned {
+		if other.Consumer != m.Consumer && other.Truststore == m.Truststore && criterion(other) != criterion(m) && other.takes(m) {
+			return other
+		}
+	}
+	return nil
+}
+
+func (m *CertificateMatch) takes(narrower *CertificateMatch) bool {
+	for _, exact := range [][2]string{
+		{m.SubjectCommonName, narrower.SubjectCommonName}, {m.SubjectDN, narrower.SubjectDN}, {m.SANURI, narrower.SANURI},
+		{m.SANDNS, narrower.SANDNS}, {m.SPKISHA256, narrower.SPKISHA256}, {m.CertificateSHA256, narrower.CertificateSHA256},
+		{m.IssuerDN, narrower.IssuerDN}, {m.Serial, narrower.Serial},
+	} {
+		if exact[0] != "" && exact[0] != exact[1] {
+			return false
+		}
+	}
+	names := []string{narrower.SubjectCommonName, narrower.SubjectDN, narrower.SANURI, narrower.SANDNS}
+	theirs := narrower.Patterns.all()
+	for i, pattern := range m.Patterns.all() {
+		same := theirs[i].Text == pattern.Text
+		if !pattern.IsZero() && !same && (names[i] == "" || !pattern.Matches(names[i])) {
+			return false
+		}
+	}
+	return true
 }

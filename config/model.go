@@ -105,7 +105,7 @@ type Authority struct {
 	Spec *sallyportv1.AuthoritySpec
 }
 
-// Truststore is a CA bundle. Its Spec is read by pki/inventory alone.
+// Truststore is a CA bundle. Its Spec is read by pki/inventory, and by nobody else but ClientAuth.
 type Truststore struct {
 	Header
 	Spec *sallyportv1.TruststoreSpec
@@ -214,6 +214,16 @@ type ClientAuth struct {
 	Truststores []*Truststore
 	// Explain is set where an untrusted certificate passes the handshake and gets a 403 that says why.
 	Explain bool
+}
+
+// TakesChain tells whether some truststore takes intermediate authorities that a caller sends.
+func (c ClientAuth) TakesChain() bool {
+	for _, t := range c.Truststores {
+		if t.Spec.GetIntermediates().GetFromCaller() {
+			return true
+		}
+	}
+	return false
 }
 
 // Trusts tells whether the named truststore is one of these.

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"regexp"
 	"time"
 
+	"github.com/sallyport-project/sallyport/config/expression"
 	"github.com/sallyport-project/sallyport/config/template"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
@@ -32,8 +34,20 @@ type Consumer struct {
 	Suspended    bool
 	// SuspendedOrigin is where the suspension is written.
 	SuspendedOrigin Origin
-	// NotBefore and NotAfter bound the consumer's validity; the zero time is no bound.
-	NotBefore, NotAfter time.Time
+	// ValidFrom and ValidUntil bound the consumer's validity, the latter exclusively; the zero time is no bound.
+	ValidFrom, ValidUntil time.Time
+	// RateLimit is nil where there is none.
+	RateLimit *RateLimit
+	// Facts are what expressions see of it; never nil.
+	Facts *expression.Consumer
+}
+
+// RateLimit is how often a consumer may call, counted by each authorization process for itself: Requests in Per, and Burst
+// at once. All are positive.
+type RateLimit struct {
+	Requests, Burst int
+	Per             time.Duration
+	Origin          Origin
 }
 
 // HasRole tells whether the consumer holds the role.
@@ -59,7 +73,32 @@ type CertificateMatch struct {
 	SPKISHA256, CertificateSHA256 string
 	// Serial is lower-case hexadecimal without leading zeros.
 	Serial string
+	// Patterns stand in place of exact names.
+	Patterns CertificatePatterns
 }
+
+// CertificatePatterns are patterns for a certificate's names; every one that is not zero must match.
+type CertificatePatterns struct {
+	SubjectCommonName, SubjectDN, SANURI, SANDNS Pattern
+}
+
+// Any tells whether there is a pattern at all.
+func (p CertificatePatterns) Any() bool {
+	return !p.SubjectCommonName.IsZero() || !p.SubjectDN.IsZero() || !p.SANURI.IsZero() || !p.SANDNS.IsZero()
+}
+
+// Pattern is a regular expression that a whole name must match; ParsePattern makes one. The zero Pattern matches nothing.
+type Pattern struct {
+	// Text is the pattern as it was written.
+	Text  string
+	whole *regexp.Regexp
+}
+
+// IsZero tells whether there is no pattern.
+func (p Pattern) IsZero() bool { return p.Text == "" }
+
+// Matches tells whether the whole name matches, in time that is linear in its length.
+func (p Pattern) Matches(name string) bool { return p.whole != nil && p.whole.MatchString(name) }
 
 // Policy says who may pass. Version tells its content apart from that of an earlier policy of the same name.
 type Policy struct {
@@ -84,7 +123,7 @@ type Authenticate struct {
 	AllOf       []Authenticate
 }
 
-// AuthorizeRule lets callers in; exactly one of the forms is set.
+// AuthorizeRule lets callers in whom its form describes, where its condition holds; exactly one of the forms is set.
 type AuthorizeRule struct {
 	Name   string
 	Origin Origin
@@ -93,24 +132,15 @@ type AuthorizeRule struct {
 	ConsumerRoles       []*Role
 	Consumers           []*Consumer
 	Everyone            bool
+	// When is the further condition; nil where there is none.
+	When       *expression.Condition
+	WhenOrigin Origin
 }
-
-// Attribute is a fixed attribute of a request's caller, as forwarded headers name them.
-type Attribute string
-
-// The attributes.
-const (
-	AttributeConsumerName         Attribute = "consumer.name"
-	AttributeCertificateSubjectDN Attribute = "certificate.subject_dn"
-	AttributeCertificateSerial    Attribute = "certificate.serial"
-	AttributeCertificateNotAfter  Attribute = "certificate.not_after"
-	AttributeSubject              Attribute = "subject"
-)
 
 // ForwardHeader is a header that is set on the way to the upstream.
 type ForwardHeader struct {
 	Name   string
-	Value  Attribute
+	Value  *expression.Text
 	Origin Origin
 }
 
@@ -143,15 +173,18 @@ type Route struct {
 	Rules     []*Rule
 }
 
-// Rule is one match with its upstreams and policy.
+// Rule is one match with its policy, and with its upstreams or a built-in answer.
 type Rule struct {
-	Route     *Route
-	Name      string
-	Origin    Origin
-	Match     Match
+	Route  *Route
+	Name   string
+	Origin Origin
+	Match  Match
+	// Upstreams are empty exactly where WhoAmI is set.
 	Upstreams []WeightedUpstream
-	Policy    *Policy
-	Timeout   time.Duration
+	// WhoAmI answers callers with what is known of them, without an upstream.
+	WhoAmI  bool
+	Policy  *Policy
+	Timeout time.Duration
 }
 
 // MatchKind is how a rule matches the path.

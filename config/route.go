@@ -45,6 +45,8 @@ func (b *builder) rule(d *document.Document, r *Route, m *sallyportv1.RouteRule,
 	}
 	rule.Match = b.match(d, m.GetMatch(), at+".match")
 	rule.Policy, _ = lookup(b, b.model.policies, d, at+".policy", "Policy", m.GetPolicy())
+	rule.WhoAmI = m.GetWhoami()
+	b.answer(d, rule, m, at)
 	seen := map[string]bool{}
 	for i, u := range m.GetUpstreams() {
 		atUpstream := fmt.Sprintf("%s.upstreams[%d].name", at, i)
@@ -62,6 +64,19 @@ func (b *builder) rule(d *document.Document, r *Route, m *sallyportv1.RouteRule,
 		}
 	}
 	return rule
+}
+
+// answer wants a rule to lead to upstreams or to answer by itself, and one that answers with what a certificate tells to ask
+// for certificates.
+func (b *builder) answer(d *document.Document, rule *Rule, m *sallyportv1.RouteRule, at string) {
+	switch {
+	case !rule.WhoAmI && len(m.GetUpstreams()) == 0:
+		b.fail(d, at, "leads nowhere: give `upstreams`, or `whoami: true`")
+	case rule.WhoAmI && len(m.GetUpstreams()) > 0:
+		b.fail(d, at+".whoami", "stands beside `upstreams`: give one of the two")
+	case rule.WhoAmI && rule.Policy != nil && !rule.Policy.Authenticate.AsksForCertificate() && !b.unresolved[b.documents["Policy"][rule.Policy.Name]]:
+		b.fail(d, at+".whoami", "would answer nobody anything: the Policy %q (%s) asks for no certificate", rule.Policy.Name, rule.Policy.Origin)
+	}
 }
 
 func (b *builder) match(d *document.Document, m *sallyportv1.RouteMatch, at string) Match {

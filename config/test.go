@@ -41,7 +41,7 @@ func (b *builder) testCase(d *document.Document, c *sallyportv1.TestCase, at str
 	case *sallyportv1.TestCaller_Consumer:
 		consumer, ok := lookup(b, b.model.consumers, d, at+".caller.consumer", "Consumer", caller.Consumer)
 		if ok && !hasNamedCertificate(consumer) {
-			b.fail(d, at+".caller.consumer", "the Consumer %q is recognised by fingerprints or serial numbers alone: no certificate can be made for a test", caller.Consumer)
+			b.fail(d, at+".caller.consumer", "the Consumer %q is recognised by fingerprints, serial numbers or patterns alone: no certificate can be made for a test", caller.Consumer)
 		}
 	case *sallyportv1.TestCaller_Certificate:
 		name := caller.Certificate.GetAuthority()
@@ -66,5 +66,5 @@ func hasNamedCertificate(c *Consumer) bool {
 
 // Named tells whether the match is by names alone, so that another certificate with those names would match as well.
 func (m *CertificateMatch) Named() bool {
-	return m.SPKISHA256 == "" && m.CertificateSHA256 == "" && m.Serial == "" && m.SubjectDN == ""
+	return m.SPKISHA256 == "" && m.CertificateSHA256 == "" && m.Serial == "" && m.SubjectDN == "" && !m.Patterns.Any()
 }

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-project/sallyport/config/document"
@@ -12,20 +14,36 @@ import (
 
 func (b *builder) authority(d *document.Document, m *sallyportv1.Authority) {
 	if material := m.GetSpec().GetMaterial(); material != nil {
-		b.reference(d, "spec.material.certificate", material.GetCertificate())
+		b.reference(d, "spec.material.certificate", material.GetCertificate(), ofCertificate)
 		if material.GetPrivateKey() != "" {
-			b.reference(d, "spec.material.private_key", material.GetPrivateKey())
+			b.reference(d, "spec.material.private_key", material.GetPrivateKey(), ofSigner)
 		}
 	}
 	b.model.authorities[d.Name] = &Authority{Header: header(d, m.GetMetadata()), Spec: m.GetSpec()}
 }
 
 func (b *builder) truststore(d *document.Document, m *sallyportv1.Truststore) {
-	bundle := m.GetSpec().GetBundle()
-	if name, ok := strings.CutPrefix(bundle, "authority:"); ok {
+	spec := m.GetSpec()
+	if name, ok := strings.CutPrefix(spec.GetBundle(), "authority:"); ok {
 		lookup(b, b.model.authorities, d, "spec.bundle", "Authority", name)
 	} else {
-		b.reference(d, "spec.bundle", bundle)
+		b.reference(d, "spec.bundle", spec.GetBundle(), ofCertificate)
+	}
+	if spec.GetManifest() != "" {
+		b.reference(d, "spec.manifest", spec.GetManifest(), ofCertificate)
+	}
+	for i, signer := range spec.GetSigners() {
+		at := fmt.Sprintf("spec.signers[%d]", i)
+		b.reference(d, at, signer, ofCertificate)
+		if strings.HasPrefix(signer, "s3:") && !strings.Contains(signer, "?version=") {
+			b.fail(d, at, "whoever can write the bundle could write this object too: pin its version (s3://bucket/key?version=ID), or keep the key in a file")
+		}
+	}
+	for i, list := range spec.GetRevocation().GetLists() {
+		b.reference(d, fmt.Sprintf("spec.revocation.lists[%d]", i), list, ofList)
+	}
+	for i, register := range spec.GetIssuance().GetRegisters() {
+		b.reference(d, fmt.Sprintf("spec.issuance.registers[%d]", i), register, ofList)
 	}
 	b.model.truststores[d.Name] = &Truststore{Header: header(d, m.GetMetadata()), Spec: m.GetSpec()}
 }
@@ -33,8 +51,8 @@ func (b *builder) truststore(d *document.Document, m *sallyportv1.Truststore) {
 func (b *builder) certificate(d *document.Document, m *sallyportv1.Certificate) {
 	spec := m.GetSpec()
 	if material := spec.GetMaterial(); material != nil {
-		b.reference(d, "spec.material.certificate", material.GetCertificate())
-		b.reference(d, "spec.material.private_key", material.GetPrivateKey())
+		b.reference(d, "spec.material.certificate", material.GetCertificate(), ofCertificate)
+		b.reference(d, "spec.material.private_key", material.GetPrivateKey(), ofPrivateKey)
 	}
 	if issued := spec.GetIssued(); issued != nil {
 		authority, found := lookup(b, b.model.authorities, d, "spec.issued.authority", "Authority", issued.GetAuthority())
@@ -59,28 +77,32 @@ func authorityMaterial(a *Authority) *sallyportv1.AuthorityMaterial {
 	return a.Spec.GetMaterial()
 }
 
-// schemes are the ways to refer to material, and whether they work yet.
-var schemes = []struct {
-	prefix    string
-	supported bool
-}{
-	{"file:", true}, {"env:", true}, {"s3:", false}, {"secretsmanager:", false}, {"awskms:", false},
-}
+// schemes are the ways to refer to material, by what is referred to. What follows a scheme is read by pki/material.
+var (
+	ofCertificate = []string{"file:", "env:", "s3:", "secretsmanager:"}
+	// Private keys come from no bucket: too many can read one, and it keeps what was deleted.
+	ofPrivateKey = []string{"file:", "env:", "secretsmanager:"}
+	ofSigner     = []string{"file:", "env:", "secretsmanager:", "awskms:"}
+	// Lists and registers are signed, so that an address will do.
+	ofList = []string{"file:", "env:", "s3:", "https:", "http:"}
 
-// reference checks how a reference to material is written.
-func (b *builder) reference(d *document.Document, path, value string) {
-	for _, scheme := range schemes {
-		if rest, ok := strings.CutPrefix(value, scheme.prefix); ok {
-			switch {
-			case !scheme.supported:
-				b.fail(d, path, "%s references are not supported yet", scheme.prefix)
-			case rest == "":
-				b.fail(d, path, "nothing stands after %s", scheme.prefix)
-			}
-			return
-		}
+	everyScheme = []string{"file:", "env:", "s3:", "secretsmanager:", "awskms:", "https:", "http:", "authority:"}
+)
+
+// reference checks how a reference to material is written, and that its scheme is among those accepted here.
+func (b *builder) reference(d *document.Document, path, value string, accepted []string) {
+	written := func(scheme string) bool { return strings.HasPrefix(value, scheme) }
+	known := slices.IndexFunc(everyScheme, written)
+	switch {
+	case known < 0:
+		b.fail(d, path, "expected a reference such as file:server.pem or env:NAME, found %s", redact(value))
+	case !slices.ContainsFunc(accepted, written):
+		b.fail(d, path, "%s is not accepted here: use one of %s", everyScheme[known], strings.Join(accepted, ", "))
+	case value == everyScheme[known]:
+		b.fail(d, path, "nothing stands after %s", everyScheme[known])
+	case written("s3:") && !strings.HasPrefix(value, "s3://"):
+		b.fail(d, path, "a bucket and a key follow s3://")
 	}
-	b.fail(d, path, "expected a reference such as file:server.pem or env:NAME, found %s", redact(value))
 }
 
 // redact keeps the beginning of a value that may be a secret written where its reference belongs.

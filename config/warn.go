@@ -11,7 +11,10 @@ import (
 // warn looks, in a configuration without errors, for what can never take effect.
 func (b *builder) warn() {
 	b.warnOfTruststores()
+	b.warnOfTruststoreSpecs()
+	b.warnOfUpstreamTruststores()
 	b.warnOfPolicies()
+	b.warnOfExpressions()
 	b.warnOfPermissions()
 	b.warnOfConsumers()
 	b.warnOfServerNames()
@@ -49,9 +52,8 @@ func (b *builder) warnOfPolicies() {
 		if !used[p] {
 			b.warnAt(p.Origin, "no rule of any Route uses the Policy %q", p.Name)
 		}
-		identifies := slices.ContainsFunc(slices.Collect(p.Authenticate.Truststores), func(*Truststore) bool { return true })
 		for _, rule := range p.Authorize {
-			if !rule.Everyone && !identifies {
+			if !rule.Everyone && !p.Authenticate.AsksForCertificate() {
 				b.warnAt(rule.Origin, "the rule %q lets nobody in: callers of the Policy %q are all anonymous, and no Consumer", rule.Name, p.Name)
 			}
 		}

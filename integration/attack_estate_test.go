@@ -78,7 +78,7 @@ type attacked struct {
 func newAttacked(t *testing.T) *attacked {
 	t.Helper()
 	a := &attacked{estate: newEstate(t), api: newWitness(t), keptPort: freePort(t)}
-	a.run("ca", "init", "--out", a.path("pki"), "--name", "rivals")
+	a.found("rivals")
 	a.issue("rivals", "client", "rival-mapps", "--common-name", "mapps")
 	a.issue("internal", "server", "hosts", "--dns", "api.example.org", "--dns", "open.example.org", "--dns", "strict.example.org")
 	a.configure("edge.yaml", a.configuration())

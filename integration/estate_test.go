@@ -26,7 +26,7 @@ import (
 // estate is a deployment in small: authorities in files, a control plane and an authorization service as processes of
 // their own, an edge Envoy, and an API.
 type estate struct {
-	t      *testing.T
+	t      testing.TB
 	folder string
 	// sources are the configurations of the control plane and the authorization service: two folders, so that one can be
 	// ahead of the other.
@@ -42,7 +42,7 @@ type api struct {
 	requests atomic.Int64
 }
 
-func newEstate(t *testing.T) *estate {
+func newEstate(t testing.TB) *estate {
 	t.Helper()
 	e := &estate{t: t, folder: shortFolder(t), edgePort: freePort(t), xdsPort: freePort(t), authzPort: freePort(t), api: &api{}}
 	e.xdsSource, e.authzSource = e.path("xds"), e.path("authz")
@@ -53,7 +53,7 @@ func newEstate(t *testing.T) *estate {
 	}))
 	t.Cleanup(e.api.Close)
 	for _, name := range []string{"partners", "internal", "proxies"} {
-		e.run("ca", "init", "--out", e.path("pki"), "--name", name)
+		e.found(name)
 	}
 	e.issue("proxies", "control-plane", "xds", "--trust-domain", "example.org", "--ip", "127.0.0.1")
 	e.issue("proxies", "authz", "authz", "--trust-domain", "example.org", "--ip", "127.0.0.1")
@@ -74,10 +74,23 @@ func (e *estate) run(args ...string) string {
 	return succeed(e.t, e.folder, args...)
 }
 
+// found founds an authority: its home is ca/NAME, and its certificate and key are in pki/ too, as files to refer to.
+func (e *estate) found(name string) {
+	e.t.Helper()
+	e.run("ca", "init", e.path("ca", name), "--name", name, "--root-only", "--unencrypted")
+	for from, to := range map[string]string{"root.pem": name + ".pem", "root-key.pem": name + "-key.pem"} {
+		content, err := os.ReadFile(e.path("ca", name, "1", from))
+		if err != nil {
+			e.t.Fatal(err)
+		}
+		e.write(e.path("pki", to), string(content))
+	}
+}
+
 // issue makes a certificate in pki/.
 func (e *estate) issue(authority, profile, name string, args ...string) {
 	e.t.Helper()
-	e.run(append([]string{"ca", "issue", "--ca", e.path("pki", authority), "--profile", profile, "--out", e.path("pki"), "--name", name}, args...)...)
+	e.run(append([]string{"ca", "issue", "--ca", e.path("ca", authority), "--profile", profile, "--out", e.path("pki"), "--name", name}, args...)...)
 }
 
 // configure writes a file into both sources.
@@ -214,6 +227,13 @@ func (e *estate) startEnvoy() *process.Admin {
 		"--xds", local(e.xdsPort), "--authz", local(e.authzPort), "--ca", e.path("pki", "proxies.pem"),
 		"--certificate", e.path("pki", "edge-1.pem"), "--private-key", e.path("pki", "edge-1-key.pem"),
 		"--admin-socket", admin, "--out", e.path("envoy")))
+	e.runEnvoy(bootstrap)
+	return process.NewAdmin(admin)
+}
+
+// runEnvoy runs an Envoy with a bootstrap until the end of the test, and waits until the edge accepts connections.
+func (e *estate) runEnvoy(bootstrap string) {
+	e.t.Helper()
 	p, err := process.New(process.Config{Binary: envoy, BootstrapPath: bootstrap, Name: "edge", Logger: hclog.NewNullLogger(), Concurrency: 1})
 	if err != nil {
 		e.t.Fatal(err)
@@ -235,7 +255,6 @@ func (e *estate) startEnvoy() *process.Admin {
 		_ = connection.Close()
 		return true
 	})
-	return process.NewAdmin(admin)
 }
 
 // client calls the edge as the named certificate in pki/, or without one, over HTTP/2.
@@ -317,7 +336,7 @@ func (e *estate) status() (s struct {
 }
 
 // freePort is a port of loopback that was free a moment ago.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

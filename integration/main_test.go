@@ -45,7 +45,7 @@ func find() (err error) {
 const patience = 60 * time.Second
 
 // eventually waits until a condition holds. It returns how long that took.
-func eventually(t *testing.T, what string, holds func() bool) time.Duration {
+func eventually(t testing.TB, what string, holds func() bool) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	ticker := time.NewTicker(10 * time.Millisecond)

@@ -43,7 +43,7 @@ type program struct {
 }
 
 // start starts the binary; it is killed at the end of the test, if it still runs. Its files go below the test's folder.
-func start(t *testing.T, folder string, args ...string) *program {
+func start(t testing.TB, folder string, args ...string) *program {
 	t.Helper()
 	p := &program{Cmd: exec.Command(binary, args...), ended: make(chan struct{})}
 	p.Stdout, p.Stderr = &p.out, &p.err
@@ -66,7 +66,7 @@ func start(t *testing.T, folder string, args ...string) *program {
 }
 
 // wait waits for the end and returns the exit code.
-func (p *program) wait(t *testing.T) int {
+func (p *program) wait(t testing.TB) int {
 	t.Helper()
 	select {
 	case <-p.ended:
@@ -84,7 +84,7 @@ func (p *program) wait(t *testing.T) int {
 }
 
 // end sends a signal and waits for the end; it returns how long that took.
-func (p *program) end(t *testing.T, signal syscall.Signal) time.Duration {
+func (p *program) end(t testing.TB, signal syscall.Signal) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	if err := p.Process.Signal(signal); err != nil {
@@ -95,7 +95,7 @@ func (p *program) end(t *testing.T, signal syscall.Signal) time.Duration {
 }
 
 // succeed runs the binary to its end, which must be a good one, and returns what it printed.
-func succeed(t *testing.T, folder string, args ...string) string {
+func succeed(t testing.TB, folder string, args ...string) string {
 	t.Helper()
 	p := start(t, folder, args...)
 	if code := p.wait(t); code != 0 {
@@ -122,7 +122,7 @@ func processesOf(t *testing.T, folder string) []string {
 }
 
 // shortFolder makes a folder whose path leaves room for sockets in it.
-func shortFolder(t *testing.T) string {
+func shortFolder(t testing.TB) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "sp")
 	if err != nil {

@@ -1,4 +1,11 @@
-// Package audit owns the record of every decision: its form, and where records go.
+// Package audit owns the record of every decision, and of what a proxy refused without asking: its form, and where
+// records go.
+//
+//	Sinks ── Queue ── standard output, or a File    what is kept
+//	      ├─ Ring                                   the last ones, with their traces, for explain
+//	      └─ Feed                                   who follows along
+//
+// Only a Queue that was told so can turn a request away, and nothing here makes one wait.
 //
 // A record has no token, key or header value of the caller's, and no query. What the caller wrote stands in fields, never
 // in a message.
@@ -6,6 +13,7 @@ package audit
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sallyport-project/sallyport/authz/policy"
@@ -14,12 +22,26 @@ import (
 	"github.com/sallyport-project/sallyport/internal/terminal"
 )
 
+// Kind says what a record is of.
+type Kind string
+
+// The kinds.
+const (
+	// KindDecision is of a request that was judged.
+	KindDecision Kind = "decision"
+	// KindHandshake is of a connection that a proxy refused.
+	KindHandshake Kind = "handshake"
+	// KindAnswer is of a request that a proxy answered by itself, without asking.
+	KindAnswer Kind = "answer"
+)
+
 // Record is one decision.
 type Record struct {
 	Time      time.Time `json:"time"`
+	Kind      Kind      `json:"kind"`
 	RequestID string    `json:"request_id"`
 	Allowed   bool      `json:"allowed"`
-	// Status is what the caller sees; 200 here means that the request was let pass.
+	// Status is what the caller sees; 200 here means that the request was let pass. That of a refused handshake is 0.
 	Status int           `json:"status"`
 	Reason reason.Reason `json:"reason"`
 	Detail string        `json:"detail,omitempty"`
@@ -35,7 +57,11 @@ type Record struct {
 	Rule           string   `json:"rule,omitempty"`
 	Policy         string   `json:"policy,omitempty"`
 	PolicyVersions []string `json:"policy_versions,omitempty"`
-	Upstream       string   `json:"upstream,omitempty"`
+	// Role that let the caller in.
+	Role     string `json:"role,omitempty"`
+	Upstream string `json:"upstream,omitempty"`
+	// Revision of the configuration that it was decided by.
+	Revision string `json:"revision,omitempty"`
 
 	Method string `json:"method,omitempty"`
 	Host   string `json:"host,omitempty"`
@@ -43,11 +69,15 @@ type Record struct {
 	Path string `json:"path,omitempty"`
 
 	Consumer string `json:"consumer,omitempty"`
-	// The certificate as it was presented: believe it only where Truststore says who vouches for it.
+	// The certificate as it was presented: believe it only where Truststore says who vouches for it. In a refused handshake
+	// the caller may not even have proved that it holds the key.
 	CertificateSHA256  string `json:"certificate_sha256,omitempty"`
 	CertificateSubject string `json:"certificate_subject,omitempty"`
 	CertificateSerial  string `json:"certificate_serial,omitempty"`
-	Truststore         string `json:"truststore,omitempty"`
+	// CertificateIssuer is empty for one that nobody vouches for, but in a refused handshake.
+	CertificateIssuer   string    `json:"certificate_issuer,omitempty"`
+	CertificateNotAfter time.Time `json:"certificate_not_after,omitzero"`
+	Truststore          string    `json:"truststore,omitempty"`
 
 	// Duration of the decision, in nanoseconds in JSON.
 	Duration time.Duration `json:"duration_ns"`
@@ -80,6 +110,8 @@ type Circumstances struct {
 	// Status that the caller sees.
 	Status int
 	Asker  string
+	// Revision of the configuration.
+	Revision string
 }
 
 const maxPath = 2 << 10
@@ -87,9 +119,9 @@ const maxPath = 2 << 10
 // NewRecord makes the record of a decision.
 func NewRecord(d *policy.Decision, c Circumstances) Record {
 	r := Record{
-		Time: c.Time, Duration: c.Duration, Status: c.Status, Asker: c.Asker,
+		Kind: KindDecision, Time: c.Time, Duration: c.Duration, Status: c.Status, Asker: c.Asker, Revision: c.Revision,
 		Allowed: d.Allowed, Reason: d.Reason, Detail: d.Detail, Origin: Place(d.Origin),
-		PolicyVersions: d.PolicyVersions, Consumer: d.Consumer, Truststore: d.Truststore,
+		PolicyVersions: d.PolicyVersions, Role: d.Role, Consumer: d.Consumer, Truststore: d.Truststore,
 		Steps: make([]Step, len(d.Steps)),
 	}
 	for i, s := range d.Steps {
@@ -98,20 +130,27 @@ func NewRecord(d *policy.Decision, c Circumstances) Record {
 	if q := d.Request; q != nil {
 		r.RequestID, r.Gateway, r.Listener, r.Entry = q.ID, q.Gateway, q.Listener, q.Entry
 		r.Route, r.Rule, r.Policy, r.Upstream = q.Route, q.Rule, q.Policy, q.Upstream
-		r.Method, r.Host, r.Path = q.Method, q.Host, q.Path
-		if len(r.Path) > maxPath {
-			r.Path = r.Path[:maxPath] + "…"
-		}
+		r.Method, r.Host, r.Path = q.Method, q.Host, shorten(q.Path)
 	}
 	if certificate := d.Certificate; certificate != nil {
 		r.CertificateSHA256, r.CertificateSubject, r.CertificateSerial = certificate.SHA256, certificate.Subject, certificate.Serial
+		r.CertificateIssuer, r.CertificateNotAfter = certificate.Issuer, certificate.NotAfter
 	}
 	return r
+}
+
+// shorten cuts a path that is very long.
+func shorten(path string) string {
+	if len(path) <= maxPath {
+		return path
+	}
+	return strings.ToValidUTF8(path[:maxPath], "") + "…"
 }
 
 // Line is the record on one line for people:
 //
 //	403 GET /v1/persons/1/alerts  nsp  permission_missing: no role of "nsp" permits …
+//	TLS edge/https  CN=mapps  certificate_expired: certificate has expired
 //
 // What cannot be printed is replaced.
 func (r Record) Line() string {
@@ -123,6 +162,9 @@ func (r Record) Line() string {
 		who = "-"
 	}
 	line := fmt.Sprintf("%d %s %s  %s  %s", r.Status, r.Method, r.Path, who, r.Reason)
+	if r.Kind == KindHandshake {
+		line = fmt.Sprintf("TLS %s/%s  %s  %s", r.Gateway, r.Listener, who, r.Reason)
+	}
 	if r.Detail != "" {
 		line += ": " + r.Detail
 	}

@@ -7,26 +7,35 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Sink takes records. It must be safe for concurrent use and must not block for long: a request waits for it.
+// Sink takes records. It must be safe for concurrent use and must not block: a request waits for it.
 type Sink interface {
-	Record(Record)
+	// Record takes one. An error means that it is not kept, and that the request, which is one that would have passed, must
+	// not pass for want of it; the record of that denial comes next. A sink whose loss is tolerated returns nil.
+	Record(Record) error
 }
 
-// Sinks hands each record to several sinks, in order.
+// Sinks hands each record to several sinks, in order, until one refuses it: those that may refuse come first, so that the
+// others see what became of the request in the end.
 type Sinks []Sink
 
 // Record hands it on.
-func (s Sinks) Record(r Record) {
+func (s Sinks) Record(r Record) error {
 	for _, sink := range s {
-		sink.Record(r)
+		if err := sink.Record(r); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-// SinkFunc is a function that is a Sink.
+// SinkFunc is a function that is a Sink. It refuses nothing.
 type SinkFunc func(Record)
 
 // Record calls the function.
-func (f SinkFunc) Record(r Record) { f(r) }
+func (f SinkFunc) Record(r Record) error {
+	f(r)
+	return nil
+}
 
 // Log writes records to a log, those that lie with us as warnings.
 type Log struct {
@@ -34,23 +43,28 @@ type Log struct {
 }
 
 // Record writes one.
-func (l Log) Record(r Record) {
+func (l Log) Record(r Record) error {
 	level := hclog.Info
 	if r.Reason.OurFault() {
 		level = hclog.Warn
 	}
 	if l.Logger.GetLevel() > level && l.Logger.GetLevel() != hclog.NoLevel {
-		return
+		return nil
 	}
-	l.Logger.Log(level, "decision",
+	message := "decision"
+	if r.Kind != "" && r.Kind != KindDecision {
+		message = "refused by a proxy"
+	}
+	l.Logger.Log(level, message,
 		"request_id", r.RequestID, "allowed", r.Allowed, "status", r.Status, "reason", string(r.Reason), "detail", r.Detail, "origin", r.Origin.String(),
 		"gateway", r.Gateway, "listener", r.Listener, "entry", r.Entry, "route", r.Route, "rule", r.Rule, "policy", r.Policy,
 		"policy_versions", r.PolicyVersions, "upstream", r.Upstream,
 		"method", r.Method, "host", r.Host, "path", r.Path,
 		"consumer", r.Consumer, "truststore", r.Truststore,
 		"certificate_sha256", r.CertificateSHA256, "certificate_subject", r.CertificateSubject, "certificate_serial", r.CertificateSerial,
-		"asker", r.Asker, "duration_us", r.Duration.Microseconds(),
+		"role", r.Role, "revision", r.Revision, "asker", r.Asker, "duration_us", r.Duration.Microseconds(),
 	)
+	return nil
 }
 
 // Ring remembers the last records, for `explain`. It is safe for concurrent use.
@@ -68,7 +82,7 @@ func NewRing(size int) *Ring {
 }
 
 // Record remembers one, in place of the oldest.
-func (r *Ring) Record(record Record) {
+func (r *Ring) Record(record Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.records) < cap(r.records) {
@@ -81,6 +95,7 @@ func (r *Ring) Record(record Record) {
 		close(r.arrived)
 		r.arrived = nil
 	}
+	return nil
 }
 
 // Find returns the records of a request that are still remembered, the oldest first: one for each gateway that it went
@@ -88,6 +103,12 @@ func (r *Ring) Record(record Record) {
 func (r *Ring) Find(requestID string) []Record {
 	found, _ := r.find(func(record Record) bool { return record.RequestID == requestID }, false)
 	return found
+}
+
+// Last returns up to so many of the newest records that the function accepts, the oldest of them first.
+func (r *Ring) Last(most int, accept func(Record) bool) []Record {
+	found, _ := r.find(accept, false)
+	return found[max(0, len(found)-most):]
 }
 
 // Await returns the newest record that the function accepts, and waits for one until the context ends.

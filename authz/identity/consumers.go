@@ -1,10 +1,17 @@
 package identity
 
-import "github.com/sallyport-project/sallyport/config"
+import (
+	"slices"
 
-// Consumers finds the consumer of a certificate in time that does not grow with their number. It is immutable.
+	"github.com/sallyport-project/sallyport/config"
+)
+
+// Consumers finds the consumer of a certificate in time that does not grow with their number, but for those that are matched by
+// pattern alone: each of a truststore's patterns is tried on each of the certificate's names. It is immutable.
 type Consumers struct {
 	matches map[criterion][]*match
+	// patterned are the matches that have nothing to be filed under, by truststore.
+	patterned map[string][]*match
 }
 
 // criterion is what a match is filed under: the most selective that it has.
@@ -34,19 +41,21 @@ type match struct {
 
 // NewConsumers files the matches of all consumers.
 func NewConsumers(consumers []*config.Consumer) *Consumers {
-	c := &Consumers{matches: make(map[criterion][]*match)}
+	c := &Consumers{matches: make(map[criterion][]*match), patterned: make(map[string][]*match)}
 	for _, consumer := range consumers {
 		for _, written := range consumer.Certificates {
 			m := &match{CertificateMatch: written, subjectDN: escape(written.SubjectDN), issuerDN: escape(written.IssuerDN)}
 			if key, ok := m.file(); ok {
 				c.matches[key] = append(c.matches[key], m)
+			} else if m.Patterns.Any() {
+				c.patterned[m.Truststore.Name] = append(c.patterned[m.Truststore.Name], m)
 			}
 		}
 	}
 	return c
 }
 
-// file chooses what a match is filed under; one without any criterion is never found.
+// file chooses what a match is filed under. One that is by pattern alone has nothing; one without any criterion is never found.
 func (m *match) file() (criterion, bool) {
 	for _, candidate := range [...]criterion{
 		{field: certificateSHA256, value: m.CertificateSHA256},
@@ -75,11 +84,8 @@ func serialKey(issuer, serial string) string {
 // Find returns the match by which a certificate, for which these truststores vouch, is a consumer's. It returns a match of
 // another consumer as well if there is one: then nobody can say whose the certificate is.
 func (c *Consumers) Find(certificate *Certificate, vouchers []string) (found, other *config.CertificateMatch) {
-	consider := func(truststore string, field field, value string) {
-		if value == "" {
-			return
-		}
-		for _, m := range c.matches[criterion{truststore, field, value}] {
+	try := func(matches []*match) {
+		for _, m := range matches {
 			switch {
 			case !m.matches(certificate):
 			case found == nil:
@@ -87,6 +93,11 @@ func (c *Consumers) Find(certificate *Certificate, vouchers []string) (found, ot
 			case found.Consumer != m.Consumer && other == nil:
 				other = m.CertificateMatch
 			}
+		}
+	}
+	consider := func(truststore string, field field, value string) {
+		if value != "" {
+			try(c.matches[criterion{truststore, field, value}])
 		}
 	}
 	serial := serialKey(certificate.Issuer, certificate.Serial)
@@ -102,6 +113,7 @@ func (c *Consumers) Find(certificate *Certificate, vouchers []string) (found, ot
 		for _, name := range certificate.DNSNames {
 			consider(truststore, sanDNS, name)
 		}
+		try(c.patterned[truststore])
 	}
 	return found, other
 }
@@ -113,7 +125,19 @@ func (m *match) matches(c *Certificate) bool {
 		matchesText(m.issuerDN, c.Issuer) && matchesText(m.Serial, c.Serial) &&
 		matchesText(m.subjectDN, c.Subject) && matchesText(m.SubjectCommonName, c.CommonName) &&
 		(m.SANURI == "" || contains(c.URIs, m.SANURI)) &&
-		(m.SANDNS == "" || contains(c.DNSNames, m.SANDNS))
+		(m.SANDNS == "" || contains(c.DNSNames, m.SANDNS)) &&
+		m.matchesPatterns(c)
+}
+
+// matchesPatterns tells whether every pattern that is given takes a name of the certificate. A certificate without a common
+// name has none that a pattern could take.
+func (m *match) matchesPatterns(c *Certificate) bool {
+	p := &m.Patterns
+	return !p.Any() ||
+		(p.SubjectCommonName.IsZero() || c.CommonName != "" && p.SubjectCommonName.Matches(c.CommonName)) &&
+			(p.SubjectDN.IsZero() || c.Subject != "" && p.SubjectDN.Matches(c.Subject)) &&
+			(p.SANURI.IsZero() || slices.ContainsFunc(c.URIs, p.SANURI.Matches)) &&
+			(p.SANDNS.IsZero() || slices.ContainsFunc(c.DNSNames, p.SANDNS.Matches))
 }
 
 func matchesText(want, got string) bool { return want == "" || want == got }

@@ -39,7 +39,19 @@ func TestACertificateIsTheConsumersWhoseEveryCriterionItMeets(t *testing.T) {
 			SPKISHA256: "k1", CertificateSHA256: "c1", SubjectCommonName: "mapps", SANURI: "spiffe://example.org/a", SANDNS: "a.example.org",
 			IssuerDN: "CN=partners", Serial: "abc",
 		}, true},
-		"no criterion": {config.CertificateMatch{}, false},
+		"no criterion":                    {config.CertificateMatch{}, false},
+		"a pattern":                       {patterned(t, "map+s", "", "", ""), true},
+		"a pattern of a part":             {patterned(t, "map", "", "", ""), false},
+		"a pattern that has alternatives": {patterned(t, "x|mapp", "", "", ""), false},
+		"a pattern for the whole subject": {patterned(t, "", "CN=[a-z]+,O=.*", "", ""), true},
+		"a pattern for any of the URIs":   {patterned(t, "", "", "spiffe://example[.]org/[b-z]", ""), true},
+		"a pattern for none of the URIs":  {patterned(t, "", "", "spiffe://example[.]org/", ""), false},
+		"a pattern for the DNS name":      {patterned(t, "", "", "", "[^.]+[.]example[.]org"), true},
+		"patterns of which one fails":     {patterned(t, "mapps", "", "", "x"), false},
+		"a pattern beside an exact name":  {beside(patterned(t, "m.*", "", "", ""), config.CertificateMatch{SANDNS: "a.example.org"}), true},
+		"a pattern beside another name":   {beside(patterned(t, "m.*", "", "", ""), config.CertificateMatch{SANDNS: "b.example.org"}), false},
+		"an exact name, another pattern":  {beside(patterned(t, "n.*", "", "", ""), config.CertificateMatch{SANDNS: "a.example.org"}), false},
+		"a pattern of another authority":  {beside(patterned(t, "m.*", "", "", ""), config.CertificateMatch{Truststore: others}), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			consumer := &config.Consumer{Header: config.Header{Name: "c"}}
@@ -57,6 +69,44 @@ func TestACertificateIsTheConsumersWhoseEveryCriterionItMeets(t *testing.T) {
 	}
 }
 
+// patterned is a match by patterns alone; empty ones are not given.
+func patterned(t *testing.T, commonName, subject, uri, dns string) config.CertificateMatch {
+	t.Helper()
+	parse := func(text string) config.Pattern {
+		if text == "" {
+			return config.Pattern{}
+		}
+		pattern, err := config.ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pattern
+	}
+	return config.CertificateMatch{Patterns: config.CertificatePatterns{
+		SubjectCommonName: parse(commonName), SubjectDN: parse(subject), SANURI: parse(uri), SANDNS: parse(dns),
+	}}
+}
+
+// beside gives a match the exact criteria of another, with the patterns of the first.
+func beside(patterns, exact config.CertificateMatch) config.CertificateMatch {
+	exact.Patterns = patterns.Patterns
+	return exact
+}
+
+func TestAPatternTakesNoNameThatIsNotThere(t *testing.T) {
+	partners := &config.Truststore{Header: config.Header{Name: "partners"}}
+	for name, match := range map[string]config.CertificateMatch{
+		"common name": patterned(t, ".*", "", "", ""), "subject": patterned(t, "", ".*", "", ""),
+		"URI": patterned(t, "", "", ".*", ""), "DNS name": patterned(t, "", "", "", ".*"),
+	} {
+		consumer := &config.Consumer{Header: config.Header{Name: "c"}, Certificates: []*config.CertificateMatch{&match}}
+		match.Consumer, match.Truststore = consumer, partners
+		if found, _ := identity.NewConsumers([]*config.Consumer{consumer}).Find(&identity.Certificate{SHA256: "c1"}, []string{"partners"}); found != nil {
+			t.Errorf("%s: a pattern takes a certificate without one", name)
+		}
+	}
+}
+
 func TestACertificateThatTwoConsumersClaimIsNobodys(t *testing.T) {
 	partners := &config.Truststore{Header: config.Header{Name: "partners"}}
 	claim := func(name string, matches ...config.CertificateMatch) *config.Consumer {
@@ -69,6 +119,7 @@ func TestACertificateThatTwoConsumersClaimIsNobodys(t *testing.T) {
 	}
 	one := claim("one", config.CertificateMatch{SubjectCommonName: "x"}, config.CertificateMatch{CertificateSHA256: "c1"})
 	two := claim("two", config.CertificateMatch{CertificateSHA256: "c1"})
+	three := claim("three", patterned(t, "[w-y]", "", "", ""))
 	certificate := &identity.Certificate{CommonName: "x", SHA256: "c1"}
 
 	if found, other := identity.NewConsumers([]*config.Consumer{one}).Find(certificate, []string{"partners"}); found == nil || other != nil {
@@ -77,12 +128,15 @@ func TestACertificateThatTwoConsumersClaimIsNobodys(t *testing.T) {
 	if _, other := identity.NewConsumers([]*config.Consumer{one, two}).Find(certificate, []string{"partners"}); other == nil {
 		t.Error("the second consumer is not seen")
 	}
+	if _, other := identity.NewConsumers([]*config.Consumer{three, one}).Find(certificate, []string{"partners"}); other == nil {
+		t.Error("the consumer by pattern is not seen")
+	}
 }
 
 func TestASubjectAlternativeNameIsComparedAsItIsWritten(t *testing.T) {
 	authority := newRawAuthority(t, nil)
 	leaf := authority.issue(t, &x509.Certificate{ExtraExtensions: subjectAlternativeURIs(t, "SPIFFE://example.org/a#")})
-	got := newVerifier(t).Verify(leaf, authority.trust(), fixture.Noon).Certificate
+	got := newVerifier(t).Verify(presented(leaf), authority.trust(), fixture.Noon).Certificate
 	if len(got.URIs) != 1 || got.URIs[0] != "SPIFFE://example.org/a#" {
 		t.Errorf("URIs %q", got.URIs)
 	}

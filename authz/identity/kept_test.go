@@ -65,7 +65,7 @@ func TestAStrangerFillsNoMemory(t *testing.T) {
 		"one where nobody knows":  {stranger.issue(t, bloated()), trusting([]string{"missing"})},
 	} {
 		t.Run(name, func(t *testing.T) {
-			verdict := newVerifier(t).Verify(test.certificate, test.trust, fixture.Noon)
+			verdict := newVerifier(t).Verify(presented(test.certificate), test.trust, fixture.Noon)
 			c := verdict.Certificate
 			if c == nil {
 				_, refusal := verdict.Vouchers([]string{"raw"})
@@ -84,9 +84,9 @@ func TestAStrangerFillsNoMemory(t *testing.T) {
 func TestAPartnersNamesAreKeptWhole(t *testing.T) {
 	partners := newRawAuthority(t, nil)
 	subject := strings.Repeat("subject ", 100) + "."
-	c := newVerifier(t).Verify(partners.issue(t, &x509.Certificate{
+	c := newVerifier(t).Verify(presented(partners.issue(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: subject}, DNSNames: []string{"a.example.org"},
-	}), partners.trust(), fixture.Noon).Certificate
+	})), partners.trust(), fixture.Noon).Certificate
 	if c.CommonName != subject || c.Subject != "CN="+subject || len(c.DNSNames) != 1 {
 		t.Errorf("kept %+v", c)
 	}

@@ -26,7 +26,7 @@ func newRawAuthority(t testing.TB, change func(*x509.Certificate)) *rawAuthority
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "raw"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: fixture.Noon.Add(-time.Hour), NotAfter: fixture.Noon.Add(1000 * time.Hour),
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, NotBefore: fixture.Noon.Add(-time.Hour), NotAfter: fixture.Noon.Add(1000 * time.Hour),
 	}
 	if change != nil {
 		change(template)
@@ -99,4 +99,9 @@ func subjectAlternativeURIs(t testing.TB, uris ...string) []pkix.Extension {
 		t.Fatal(err)
 	}
 	return []pkix.Extension{{Id: []int{2, 5, 29, 17}, Value: value}}
+}
+
+// critical is an extension that nobody understands.
+func critical() []pkix.Extension {
+	return []pkix.Extension{{Id: []int{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}
 }

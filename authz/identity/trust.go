@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
@@ -9,25 +10,31 @@ import (
 	"github.com/sallyport-project/sallyport/pki/inventory"
 )
 
-// Trust is the truststores of one TLS entry with their present anchors. It is immutable.
+// Trust is the truststores of one TLS entry with their present anchors, lists and registers. It is immutable.
 type Trust struct {
 	truststores []truststore
+	// takesChain is set where one of them takes intermediates from callers.
+	takesChain bool
 	// key tells what is trusted here from what is trusted elsewhere or at another time.
 	key [sha256.Size]byte
 }
 
 type truststore struct {
 	name string
-	// missing is set where the truststore never was good.
-	missing bool
+	// material is nil where the truststore never was good.
+	material *inventory.Truststore
 	// anchors by their subject in DER.
 	anchors map[string][]anchor
+	// pool is of all anchors; nil where no intermediates are taken.
+	pool *x509.CertPool
 }
 
 type anchor struct {
 	certificate *x509.Certificate
 	pool        *x509.CertPool // of this one
 	forClients  bool
+	// issuers are those other anchors that have signed this one.
+	issuers []*x509.Certificate
 }
 
 // NewTrust takes the truststores of a TLS entry as they are in a snapshot.
@@ -42,29 +49,52 @@ func NewTrust(auth config.ClientAuth, material *inventory.Snapshot) *Trust {
 	}
 	for _, named := range auth.Truststores {
 		found := material.Truststores[named.Name]
+		write(named.Name)
 		if found == nil || len(found.Anchors) == 0 {
-			t.truststores = append(t.truststores, truststore{name: named.Name, missing: true})
-			write(named.Name)
+			t.truststores = append(t.truststores, truststore{name: named.Name})
 			write("")
 			continue
 		}
-		t.truststores = append(t.truststores, newTruststore(named.Name, found.Anchors))
-		write(named.Name)
+		t.truststores = append(t.truststores, newTruststore(named.Name, found))
+		t.takesChain = t.takesChain || found.Intermediates.FromCaller
 		write(found.Hash)
 	}
 	content.Sum(t.key[:0])
 	return t
 }
 
-func newTruststore(name string, anchors []*x509.Certificate) truststore {
-	t := truststore{name: name, anchors: make(map[string][]anchor, len(anchors))}
-	for _, certificate := range anchors {
+// TakesChain tells whether the certificates that a caller sends beside its own are of any use.
+func (t *Trust) TakesChain() bool { return t.takesChain }
+
+func newTruststore(name string, material *inventory.Truststore) truststore {
+	t := truststore{name: name, material: material, anchors: make(map[string][]anchor, len(material.Anchors))}
+	if material.Intermediates.FromCaller {
+		t.pool = x509.NewCertPool()
+	}
+	for _, certificate := range material.Anchors {
 		pool := x509.NewCertPool()
 		pool.AddCert(certificate)
+		if t.pool != nil {
+			t.pool.AddCert(certificate)
+		}
 		subject := string(certificate.RawSubject)
-		t.anchors[subject] = append(t.anchors[subject], anchor{certificate: certificate, pool: pool, forClients: forClients(certificate)})
+		t.anchors[subject] = append(t.anchors[subject], anchor{
+			certificate: certificate, pool: pool, forClients: forClients(certificate), issuers: issuersOf(certificate, material.Anchors),
+		})
 	}
 	return t
+}
+
+// issuersOf finds the other anchors that have signed one.
+func issuersOf(certificate *x509.Certificate, anchors []*x509.Certificate) []*x509.Certificate {
+	var issuers []*x509.Certificate
+	for _, candidate := range anchors {
+		if bytes.Equal(candidate.RawSubject, certificate.RawIssuer) && !candidate.Equal(certificate) &&
+			certificate.CheckSignatureFrom(candidate) == nil {
+			issuers = append(issuers, candidate)
+		}
+	}
+	return issuers
 }
 
 // forClients tells whether a certificate's extended key usage lets its holder be a client: it is absent, or holds

@@ -29,6 +29,21 @@ type Refusal struct {
 type judgement struct {
 	truststore string
 	refusal    *Refusal // nil if the truststore vouches for the certificate
+	// note is what people should know although it vouches; empty as a rule.
+	note string
+	// unregistered is set where a register should know the certificate and does not.
+	unregistered bool
+}
+
+// Note is what people should know of a truststore's judgement although it vouches for the certificate, such as that it
+// went by a list that has run out; empty as a rule.
+func (v *Verdict) Note(truststore string) string {
+	for _, j := range v.judgements {
+		if j.truststore == truststore {
+			return j.note
+		}
+	}
+	return ""
 }
 
 // Vouchers returns those of the named truststores that vouch for the certificate, in the order of the TLS entry. If there
@@ -55,14 +70,18 @@ func (v *Verdict) Vouchers(names []string) ([]string, *Refusal) {
 	return nil, refusal
 }
 
-// telling ranks the reasons of several truststores: what the one that issued the certificate says comes first, and before
-// the certificate is called untrusted each must have been asked.
+// telling ranks the reasons of several truststores: that the certificate is revoked, or that it should be known and is not,
+// comes first, then what the truststore that issued it says, and before it is called untrusted each must have been asked.
 func telling(r reason.Reason) int {
 	switch r {
 	case reason.CertificateUntrusted:
 		return 0
 	case reason.TruststoreMissing:
 		return 1
+	case reason.CertificateRevoked:
+		return 4
+	case reason.CertificateUnregistered:
+		return 3
 	default:
 		return 2
 	}

@@ -3,7 +3,6 @@ package identity
 import (
 	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,44 +18,76 @@ import (
 // authority has signed, are kept whole and can have 32 KiB.
 const DefaultCacheSize = 10_000
 
+// Config is what a Verifier needs. The zero value will do.
+type Config struct {
+	// CacheSize is how many certificates of either kind are remembered at most; DefaultCacheSize if zero.
+	CacheSize int
+	// Unregistered, if not nil, is told of certificates that an authority of ours has signed and its register does not know,
+	// each once in AlarmInterval at most. It is called while a request waits, so it must be quick, and from several
+	// goroutines at once.
+	Unregistered func(Alarm)
+}
+
+// Presented is what a caller presented, as the proxy passes it on: nobody has looked at it yet.
+type Presented struct {
+	// Certificate is the leaf in URL-encoded PEM, not empty.
+	Certificate string
+	// Chain is the leaf again with the certificates that were sent beside it, in URL-encoded PEM; empty if there are none,
+	// or nobody asks for them (see Trust.TakesChain).
+	Chain string
+}
+
 // Verifier verifies certificates and remembers what came of it. A remembered verdict is the one that would be reached
-// anew: it is kept under the hash of the certificate as received and of the truststores that judged it, for as long as
-// no validity begins or ends. It is safe for concurrent use.
+// anew: it is kept under the hash of the certificates as received and of the truststores that judged them, with their
+// lists and registers, for as long as no validity begins or ends. It is safe for concurrent use.
 type Verifier struct {
 	// Verdicts with and without a voucher are kept apart, so that strangers cannot displace partners.
 	vouched, refused *lru.Cache[cacheKey, *Verdict]
+	alarms           *alarms
 }
 
-type cacheKey struct{ certificate, trust [sha256.Size]byte }
+type cacheKey struct{ certificate, chain, trust [sha256.Size]byte }
 
-// NewVerifier makes a verifier that remembers at most so many certificates of either kind; DefaultCacheSize if zero.
-func NewVerifier(cacheSize int) (*Verifier, error) {
-	if cacheSize == 0 {
-		cacheSize = DefaultCacheSize
+// NewVerifier makes a verifier.
+func NewVerifier(config Config) (*Verifier, error) {
+	if config.CacheSize == 0 {
+		config.CacheSize = DefaultCacheSize
 	}
-	vouched, err := lru.New[cacheKey, *Verdict](cacheSize)
+	vouched, err := lru.New[cacheKey, *Verdict](config.CacheSize)
 	if err != nil {
-		return nil, fmt.Errorf("make a cache of %d certificates: %w", cacheSize, err)
+		return nil, fmt.Errorf("make a cache of %d certificates: %w", config.CacheSize, err)
 	}
-	refused, err := lru.New[cacheKey, *Verdict](cacheSize)
+	refused, err := lru.New[cacheKey, *Verdict](config.CacheSize)
 	if err != nil {
-		return nil, fmt.Errorf("make a cache of %d certificates: %w", cacheSize, err)
+		return nil, fmt.Errorf("make a cache of %d certificates: %w", config.CacheSize, err)
 	}
-	return &Verifier{vouched: vouched, refused: refused}, nil
+	alarms, err := newAlarms(config.Unregistered)
+	if err != nil {
+		return nil, err
+	}
+	return &Verifier{vouched: vouched, refused: refused, alarms: alarms}, nil
 }
 
-// Verify judges a certificate, URL-encoded PEM as received and not empty, by the truststores of a TLS entry at a moment.
-func (v *Verifier) Verify(encoded string, trust *Trust, now time.Time) *Verdict {
-	if len(encoded) > maxEncoded {
-		return verify(encoded, trust, now)
+// Verify judges a certificate by the truststores of a TLS entry at a moment.
+func (v *Verifier) Verify(presented Presented, trust *Trust, now time.Time) *Verdict {
+	if !trust.takesChain {
+		presented.Chain = ""
 	}
-	key := cacheKey{certificate: sha256.Sum256([]byte(encoded)), trust: trust.key}
+	if len(presented.Certificate) > maxEncoded || len(presented.Chain) > maxEncodedChain {
+		return verify(presented, trust, now)
+	}
+	key := cacheKey{certificate: sha256.Sum256([]byte(presented.Certificate)), trust: trust.key}
+	if presented.Chain != "" {
+		key.chain = sha256.Sum256([]byte(presented.Chain))
+	}
 	for _, cache := range [...]*lru.Cache[cacheKey, *Verdict]{v.vouched, v.refused} {
 		if verdict, ok := cache.Get(key); ok && verdict.holds(now) {
+			v.alarms.raise(verdict, now)
 			return verdict
 		}
 	}
-	verdict := verify(encoded, trust, now)
+	verdict := verify(presented, trust, now)
+	v.alarms.raise(verdict, now)
 	if verdict.vouched() {
 		v.vouched.Add(key, verdict)
 	} else {
@@ -75,13 +106,18 @@ func (v *Verdict) vouched() bool {
 }
 
 // verify judges without remembering.
-func verify(encoded string, trust *Trust, now time.Time) *Verdict {
-	certificate, leaf, err := parse(encoded)
+func verify(presented Presented, trust *Trust, now time.Time) *Verdict {
+	certificate, leaf, err := parse(presented.Certificate)
 	if err != nil {
 		return &Verdict{refusal: &Refusal{reason.CertificateMalformed, "the certificate is malformed: " + err.Error()}}
 	}
 	verdict := &Verdict{Certificate: certificate}
-	verdict.decide(leaf, trust, now)
+	chain, err := parseChain(presented.Chain, leaf)
+	if err != nil {
+		verdict.refusal = &Refusal{reason.CertificateMalformed, "what was sent beside the certificate is malformed: " + err.Error()}
+	} else {
+		verdict.decide(leaf, chain, trust, now)
+	}
 	if !verdict.vouched() {
 		verdict.Certificate = certificate.stranger()
 	}
@@ -89,7 +125,7 @@ func verify(encoded string, trust *Trust, now time.Time) *Verdict {
 }
 
 // decide fills in the refusal or the judgements.
-func (v *Verdict) decide(leaf *x509.Certificate, trust *Trust, now time.Time) {
+func (v *Verdict) decide(leaf *x509.Certificate, chain []*x509.Certificate, trust *Trust, now time.Time) {
 	switch err := ca.CheckStrength(leaf); {
 	case leaf.IsCA:
 		v.refusal = &Refusal{reason.CertificateIsCA, "the certificate is a certificate authority's"}
@@ -102,80 +138,8 @@ func (v *Verdict) decide(leaf *x509.Certificate, trust *Trust, now time.Time) {
 		return
 	}
 	for _, t := range trust.truststores {
-		v.judgements = append(v.judgements, judgement{t.name, v.judge(leaf, t, now)})
+		j := &judging{Verdict: v, leaf: leaf, chain: chain, truststore: t, now: now}
+		refusal := j.judge()
+		v.judgements = append(v.judgements, judgement{truststore: t.name, refusal: refusal, note: j.note, unregistered: j.unregistered})
 	}
-}
-
-// judge returns nil if the truststore vouches for the leaf now, and notes when that may change.
-func (v *Verdict) judge(leaf *x509.Certificate, t truststore, now time.Time) *Refusal {
-	if t.missing {
-		return &Refusal{reason.TruststoreMissing, fmt.Sprintf("the truststore %q has never been good", t.name)}
-	}
-	refusal := &Refusal{reason.CertificateUntrusted,
-		fmt.Sprintf("no authority of the truststore %q issued the certificate (%s)", t.name, v.Certificate.shownSubject())}
-	for _, a := range t.anchors[string(leaf.RawIssuer)] {
-		v.boundedBy(leaf.NotBefore, leaf.NotAfter, now)
-		v.boundedBy(a.certificate.NotBefore, a.certificate.NotAfter, now)
-		found := v.judgeBy(leaf, a, now)
-		if found == nil {
-			// Further anchors of the same name may matter at another time, and then the verdict is another.
-			refusal = nil
-			continue
-		}
-		if refusal != nil && telling(found.Reason) > telling(refusal.Reason) {
-			refusal = found
-		}
-	}
-	return refusal
-}
-
-// judgeBy returns nil if the anchor issued the leaf and both are valid now.
-func (v *Verdict) judgeBy(leaf *x509.Certificate, a anchor, now time.Time) *Refusal {
-	untrusted := func(why string) *Refusal {
-		return &Refusal{reason.CertificateUntrusted, fmt.Sprintf("the certificate (%s) is not trusted: %s", v.Certificate.shownSubject(), why)}
-	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: a.pool, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
-	if err != nil {
-		// Dates come before signatures in crypto/x509: a stranger's certificate that has also expired is a stranger's.
-		if leaf.CheckSignatureFrom(a.certificate) != nil {
-			return untrusted("its issuer's name is that of an authority that did not sign it")
-		}
-		var invalid x509.CertificateInvalidError
-		if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
-			return v.outOfTime(now, untrusted)
-		}
-		return untrusted("the chain does not verify: " + verifyFault(err))
-	}
-	switch {
-	case !a.forClients:
-		return untrusted("its authority may not issue certificates for clients")
-	case !forClients(leaf):
-		return &Refusal{reason.CertificateUsage, fmt.Sprintf("the certificate (%s) is not for clients: its extended key usage lacks clientAuth", v.Certificate.shownSubject())}
-	}
-	return nil
-}
-
-// outOfTime tells whose validity has ended, or has not begun.
-func (v *Verdict) outOfTime(now time.Time, untrusted func(string) *Refusal) *Refusal {
-	c := v.Certificate
-	switch {
-	case now.After(c.NotAfter):
-		return &Refusal{reason.CertificateExpired, fmt.Sprintf("the certificate (%s) expired at %s", c.shownSubject(), c.NotAfter.UTC().Format(time.RFC3339))}
-	case now.Before(c.NotBefore):
-		return &Refusal{reason.CertificateNotYetValid, fmt.Sprintf("the certificate (%s) is valid from %s on", c.shownSubject(), c.NotBefore.UTC().Format(time.RFC3339))}
-	}
-	return untrusted("its authority is not valid now")
-}
-
-// verifyFault names what crypto/x509 found, without the caller's names that its errors quote.
-func verifyFault(err error) string {
-	var invalid x509.CertificateInvalidError
-	var critical x509.UnhandledCriticalExtension
-	switch {
-	case errors.As(err, &critical):
-		return "a critical extension is not understood"
-	case errors.As(err, &invalid) && invalid.Reason == x509.CANotAuthorizedForThisName:
-		return "the authority is not allowed to issue for this name"
-	}
-	return "a constraint of the authority is not met"
 }

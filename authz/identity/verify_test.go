@@ -30,9 +30,14 @@ func trusting(names []string, present ...*inventory.Truststore) *identity.Trust 
 	return identity.NewTrust(auth, fixture.Material(present...))
 }
 
+// presented is a certificate without any other beside it.
+func presented(certificate string) identity.Presented {
+	return identity.Presented{Certificate: certificate}
+}
+
 func newVerifier(t testing.TB) *identity.Verifier {
 	t.Helper()
-	v, err := identity.NewVerifier(0)
+	v, err := identity.NewVerifier(identity.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +87,7 @@ func TestACertificateIsGoodOnlyWhereAnAnchorIssuedItForClients(t *testing.T) {
 			if asked == nil {
 				asked = []string{"partners"}
 			}
-			verdict := newVerifier(t).Verify(test.certificate, trust, fixture.Noon.Add(test.at))
+			verdict := newVerifier(t).Verify(presented(test.certificate), trust, fixture.Noon.Add(test.at))
 			vouchers, refusal := verdict.Vouchers(asked)
 			if !slices.Equal(vouchers, test.vouchers) {
 				t.Errorf("vouchers %v, want %v", vouchers, test.vouchers)
@@ -98,7 +103,7 @@ func TestAnAuthorityThatExpiredVouchesForNothingThatOutlivesIt(t *testing.T) {
 	authority := newRawAuthority(t, func(c *x509.Certificate) { c.NotAfter = fixture.Noon.Add(time.Hour) })
 	certificate := authority.issue(t, &x509.Certificate{NotAfter: fixture.Noon.Add(48 * time.Hour)})
 	for at, want := range map[time.Duration]reason.Reason{0: "", 2 * time.Hour: reason.CertificateUntrusted} {
-		verdict := newVerifier(t).Verify(certificate, authority.trust(), fixture.Noon.Add(at))
+		verdict := newVerifier(t).Verify(presented(certificate), authority.trust(), fixture.Noon.Add(at))
 		if _, refusal := verdict.Vouchers([]string{"raw"}); refusal == nil && want != "" || refusal != nil && refusal.Reason != want {
 			t.Errorf("after %s: %+v, want %q", at, refusal, want)
 		}
@@ -134,7 +139,7 @@ func TestWeakAndOddCertificatesAreRefused(t *testing.T) {
 		"nothing wrong with its usages": {&x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			verdict := newVerifier(t).Verify(authority.issueFor(t, test.template, test.key), authority.trust(), fixture.Noon)
+			verdict := newVerifier(t).Verify(presented(authority.issueFor(t, test.template, test.key)), authority.trust(), fixture.Noon)
 			_, refusal := verdict.Vouchers([]string{"raw"})
 			if refusal == nil && test.want != "" || refusal != nil && refusal.Reason != test.want {
 				t.Errorf("refusal %+v, want %q", refusal, test.want)
@@ -157,7 +162,7 @@ func TestConstraintsOfTheAuthorityHold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			certificate := test.authority.issue(t, &x509.Certificate{DNSNames: test.names})
-			_, refusal := newVerifier(t).Verify(certificate, test.authority.trust(), fixture.Noon).Vouchers([]string{"raw"})
+			_, refusal := newVerifier(t).Verify(presented(certificate), test.authority.trust(), fixture.Noon).Vouchers([]string{"raw"})
 			if refusal == nil && test.want != "" || refusal != nil && refusal.Reason != test.want {
 				t.Errorf("refusal %+v, want %q", refusal, test.want)
 			}
@@ -172,7 +177,7 @@ func TestWhatACertificateSaysIsReadExactly(t *testing.T) {
 		Subject:      pkix.Name{Country: []string{"GB"}, Organization: []string{"Łódź, Inc"}, CommonName: "mapps"},
 		DNSNames:     []string{"a.example.org"},
 	})
-	got := newVerifier(t).Verify(certificate, authority.trust(), fixture.Noon).Certificate
+	got := newVerifier(t).Verify(presented(certificate), authority.trust(), fixture.Noon).Certificate
 	if want := `CN=mapps,O=\C5\81\C3\B3d\C5\BA\, Inc,C=GB`; got.Subject != want {
 		t.Errorf("subject %s, want %s", got.Subject, want)
 	}
@@ -182,7 +187,7 @@ func TestWhatACertificateSaysIsReadExactly(t *testing.T) {
 	several := authority.issue(t, &x509.Certificate{Subject: pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{
 		{Type: []int{2, 5, 4, 3}, Value: "evil"}, {Type: []int{2, 5, 4, 3}, Value: "mapps"},
 	}}})
-	got = newVerifier(t).Verify(several, authority.trust(), fixture.Noon).Certificate
+	got = newVerifier(t).Verify(presented(several), authority.trust(), fixture.Noon).Certificate
 	if got.CommonName != "" || got.Subject != "CN=mapps,CN=evil" {
 		t.Errorf("two common names are read as %q, subject %s", got.CommonName, got.Subject)
 	}
@@ -208,7 +213,7 @@ func TestOnlyOneWellFormedPEMBlockIsACertificate(t *testing.T) {
 		"40 KiB":                      {fixture.EncodePEM(pem) + strings.Repeat("%0A", 40<<10/3), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, refusal := newVerifier(t).Verify(test.encoded, trust, fixture.Noon).Vouchers([]string{"partners"})
+			_, refusal := newVerifier(t).Verify(presented(test.encoded), trust, fixture.Noon).Vouchers([]string{"partners"})
 			if test.good != (refusal == nil) || refusal != nil && refusal.Reason != reason.CertificateMalformed {
 				t.Errorf("refusal %+v", refusal)
 			}

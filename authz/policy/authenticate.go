@@ -39,7 +39,7 @@ func (ev *evaluation) authenticate(v *version) (caller, *finding) {
 	switch found.state {
 	case identified:
 		ev.Truststore = found.vouchers[0]
-		ev.note(StepCertificate, Passed, ev.Certificate.Subject, found.origin)
+		ev.note(StepCertificate, Passed, ev.trusted(found.vouchers[0]), found.origin)
 		return caller{vouchers: found.vouchers}, nil
 	case anonymous:
 		ev.note(StepCertificate, Absent, "no certificate was presented", found.origin)
@@ -49,6 +49,18 @@ func (ev *evaluation) authenticate(v *version) (caller, *finding) {
 	default:
 		return caller{}, &finding{StepCertificate, reason.CertificateMissing, "no client certificate was presented", found.origin}
 	}
+}
+
+// trusted names the certificate, and says what people should know although the truststore vouches for it.
+func (ev *evaluation) trusted(voucher string) string {
+	name := "presumed, of the truststore " + quote(voucher)
+	if ev.hypothesis == nil {
+		name = ev.Certificate.Name()
+	}
+	if note := ev.verdict.Note(voucher); note != "" {
+		return name + "; " + note
+	}
+	return name
 }
 
 func (ev *evaluation) try(m method) credentials {
@@ -109,7 +121,7 @@ func (ev *evaluation) tryCertificate(m method) credentials {
 		return credentials{state: absent, origin: m.origin}
 	}
 	if ev.verdict == nil {
-		ev.verdict = ev.engine.verifier.Verify(ev.Request.Certificate, ev.trust, ev.now)
+		ev.verdict = ev.verify()
 		ev.Certificate = ev.verdict.Certificate
 	}
 	vouchers, refusal := ev.verdict.Vouchers(m.truststores)
@@ -117,6 +129,18 @@ func (ev *evaluation) tryCertificate(m method) credentials {
 		return credentials{state: refused, refusal: refusal, origin: m.origin}
 	}
 	return credentials{state: identified, vouchers: vouchers, origin: m.origin}
+}
+
+// verify judges the certificate.
+func (ev *evaluation) verify() *identity.Verdict {
+	if ev.hypothesis != nil {
+		return ev.hypothesis.Presumed.Verdict(ev.trust, ev.now)
+	}
+	presented := identity.Presented{Certificate: ev.Request.Certificate}
+	if ev.trust.TakesChain() {
+		presented.Chain = ev.Request.CertificateChain()
+	}
+	return ev.engine.verifier.Verify(presented, ev.trust, ev.now)
 }
 
 // admit finds the consumer whose certificate it is, and refuses one that may do nothing at all. A certificate that is
@@ -139,12 +163,12 @@ func (ev *evaluation) admit(c *caller) *finding {
 	switch {
 	case consumer.Suspended:
 		return &finding{StepConsumer, reason.ConsumerSuspended, "the consumer " + quote(consumer.Name) + " is suspended", consumer.SuspendedOrigin}
-	case !consumer.NotBefore.IsZero() && ev.now.Before(consumer.NotBefore):
+	case !consumer.ValidFrom.IsZero() && ev.now.Before(consumer.ValidFrom):
 		return &finding{StepConsumer, reason.ConsumerNotYetValid,
-			"the consumer " + quote(consumer.Name) + " is admitted from " + consumer.NotBefore.UTC().Format(time.RFC3339) + " on", consumer.Origin}
-	case !consumer.NotAfter.IsZero() && !ev.now.Before(consumer.NotAfter):
+			"the consumer " + quote(consumer.Name) + " is admitted from " + consumer.ValidFrom.UTC().Format(time.RFC3339) + " on", consumer.Origin}
+	case !consumer.ValidUntil.IsZero() && !ev.now.Before(consumer.ValidUntil):
 		return &finding{StepConsumer, reason.ConsumerExpired,
-			"the consumer " + quote(consumer.Name) + " was admitted until " + consumer.NotAfter.UTC().Format(time.RFC3339), consumer.Origin}
+			"the consumer " + quote(consumer.Name) + " was admitted until " + consumer.ValidUntil.UTC().Format(time.RFC3339), consumer.Origin}
 	}
 	ev.note(StepConsumer, Passed, consumer.Name, match.Origin)
 	return nil

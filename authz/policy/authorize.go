@@ -8,17 +8,48 @@ import (
 
 // authorize goes down the rules; the first that lets the caller in decides, and below the last one stands a denial.
 func (ev *evaluation) authorize(v *version, c caller) finding {
+	var perhaps, failed *finding // the first rules whose form takes the caller, and whose condition is open, or fails
 	for i := range v.rules {
-		f, allowed := ev.ask(&v.rules[i], c)
-		if allowed {
+		r := &v.rules[i]
+		f, described := ev.ask(r, c)
+		if !described {
+			ev.note(StepAuthorize, NotThis, r.name, r.origin)
+			continue
+		}
+		why, left := ev.meets(r, c)
+		switch {
+		case why != nil:
+			ev.note(StepAuthorize, NotThis, why.detail, why.origin)
+			failed = firstOf(failed, why)
+		case left != "":
+			ev.note(StepAuthorize, Depends, quote(r.name)+" if "+left, r.whenOrigin)
+			ev.Conditions = append(ev.Conditions, left)
+			admission := f // so that f itself need not live on
+			perhaps = firstOf(perhaps, &admission)
+		default:
+			ev.Conditions = nil
+			ev.admitted = r
 			return f
 		}
-		ev.note(StepAuthorize, NotThis, v.rules[i].name, v.rules[i].origin)
+		ev.Role = ""
+	}
+	switch {
+	case perhaps != nil:
+		return *perhaps
+	case failed != nil:
+		return *failed
 	}
 	return ev.otherwise(v, c)
 }
 
-// ask tells whether one rule lets the caller in.
+func firstOf(found, next *finding) *finding {
+	if found != nil {
+		return found
+	}
+	return next
+}
+
+// ask tells whether the form of a rule describes the caller; its condition is asked after that.
 func (ev *evaluation) ask(r *rule, c caller) (finding, bool) {
 	if r.everyone {
 		return finding{StepAuthorize, reason.Everyone, "the rule " + quote(r.name) + " lets everyone in", r.origin}, true
@@ -32,12 +63,14 @@ func (ev *evaluation) ask(r *rule, c caller) (finding, bool) {
 	case r.permissions:
 		role, granted, ok := ev.engine.permissions[ev.Request.Route].find(ev.Request.Path, ev.Request.Method, c.consumer.Roles)
 		if ok {
+			ev.Role = role.Name
 			return finding{StepAuthorize, reason.PermissionGranted,
 				"the role " + quote(role.Name) + " permits " + ev.Request.Method + " " + granted.template, granted.origin}, true
 		}
 	}
 	for _, role := range r.roles {
 		if c.consumer.HasRole(role) {
+			ev.Role = role
 			return finding{StepAuthorize, reason.RoleHeld, "the rule " + quote(r.name) + " names the role " + quote(role), r.origin}, true
 		}
 	}

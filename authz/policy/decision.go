@@ -1,10 +1,13 @@
 package policy
 
 import (
+	"time"
+
 	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/authz/request"
 	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/config/expression"
 )
 
 // Decision is what came of a request, and why: the reply, the audit record and `explain` are views of it. The zero
@@ -26,6 +29,16 @@ type Decision struct {
 	// PolicyVersions are the versions of policies that judged it: the current one of the rule's policy, and then the one that
 	// the proxy's route was made with and the current one of that policy, as far as they are others.
 	PolicyVersions []string
+	// Role that lets the caller in; empty if it is turned away, or let in by something else.
+	Role string
+	// Conditions are what it depends on where a hypothetical caller is let in, of whom not everything is known: one of them must
+	// hold. A request of a proxy has none.
+	Conditions []string
+	// Facts are what the header values of the rule's policy are made of; nil where none of them needs any, or the request is
+	// turned away.
+	Facts *expression.Facts
+	// Time is the moment for which it was judged; zero if nobody was asked.
+	Time time.Time
 	// Consumer is the caller's name; empty if it is none of our Consumers, or nobody asked.
 	Consumer string
 	// Certificate of the caller; nil if there is none, or it cannot be parsed, or nobody asked. Believe it only where
@@ -33,6 +46,19 @@ type Decision struct {
 	Certificate *identity.Certificate
 	// Truststore that vouches for the certificate: the first of the TLS entry's; empty if none does.
 	Truststore string
+}
+
+// Subject names the caller across all namespaces: `consumer:<name>` for a Consumer, or else
+// `certificate:<truststore>:<subject>`, because the same subject under another authority is somebody else. It is empty for
+// an anonymous caller.
+func (d *Decision) Subject() string {
+	switch {
+	case d.Consumer != "":
+		return "consumer:" + d.Consumer
+	case d.Certificate != nil && d.Truststore != "":
+		return "certificate:" + d.Truststore + ":" + d.Certificate.Subject
+	}
+	return ""
 }
 
 // Status is the HTTP status that belongs to the reason. What the caller sees may be a 404 in its place.
@@ -65,6 +91,10 @@ const (
 	StepAuthorize   StepName = "authorize"
 	// StepDefault is the end of the ladder: no rule let the caller in.
 	StepDefault StepName = "default"
+	// StepLimit comes where the caller is let in, and has asked too often.
+	StepLimit StepName = "limit"
+	// StepAudit comes where the record of an admission cannot be kept.
+	StepAudit StepName = "audit"
 )
 
 // Outcome is what came of a step.
@@ -78,6 +108,8 @@ const (
 	Absent Outcome = "absent"
 	// NotThis says that a rule does not let the caller in; another may.
 	NotThis Outcome = "not_this"
+	// Depends says that a rule lets a hypothetical caller in if something holds that is not known.
+	Depends Outcome = "depends"
 	// Allows lets the request in.
 	Allows Outcome = "allows"
 	// Denies turns it away.
@@ -99,6 +131,11 @@ func Deny(r *request.Request, step StepName, why reason.Reason, detail string) *
 	return d
 }
 
+// Limit turns an admission into a refusal, because the caller has asked too often. The limit stands at the origin.
+func (d *Decision) Limit(detail string, origin config.Origin) {
+	d.conclude(finding{StepLimit, reason.RateLimited, detail, origin}, "")
+}
+
 func newDecision(r *request.Request) *Decision {
 	const usual = 6 // steps of a request that passes
 	return &Decision{Request: r, Steps: make([]Step, 0, usual)}
@@ -114,4 +151,7 @@ func (d *Decision) conclude(f finding, version string) {
 	}
 	d.step(Step{Name: f.step, Outcome: outcome, Reason: f.reason, Detail: f.detail, Origin: f.origin, PolicyVersion: version})
 	d.Allowed, d.Reason, d.Detail, d.Origin = outcome == Allows, f.reason, f.detail, f.origin
+	if !d.Allowed {
+		d.Role, d.Conditions, d.Facts = "", nil, nil
+	}
 }

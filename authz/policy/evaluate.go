@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/http"
 	"slices"
 	"time"
 
@@ -19,8 +20,12 @@ type evaluation struct {
 	trust  *identity.Trust
 	// verdict on the certificate, once somebody has asked for it.
 	verdict *identity.Verdict
+	// hypothesis is what is presumed of the caller, or nil.
+	hypothesis *Hypothesis
 	// version that is being asked.
 	version *version
+	// admitted is the rule of it that let the caller in.
+	admitted *rule
 }
 
 // Evaluate judges a request at a moment. It never returns nil.
@@ -29,7 +34,12 @@ type evaluation struct {
 // it, or with another policy, passes only if that version, and the present one of that other policy, let it as well. What
 // the upstream is told is the business of the rule's own policy.
 func (e *Engine) Evaluate(r *request.Request, now time.Time) *Decision {
-	ev := &evaluation{Decision: newDecision(r), engine: e, now: now}
+	return e.evaluate(&evaluation{Decision: newDecision(r), engine: e, now: now})
+}
+
+func (e *Engine) evaluate(ev *evaluation) *Decision {
+	r := ev.Request
+	ev.Time = ev.now
 	if f, ended := ev.route(); ended {
 		ev.conclude(f, "")
 		return ev.Decision
@@ -47,6 +57,7 @@ func (e *Engine) Evaluate(r *request.Request, now time.Time) *Decision {
 		ev.judge(current)
 		ev.judgeAlsoBy(asked)
 		ev.judgeAlsoBy(e.current[r.Policy])
+		ev.answer()
 	}
 	return ev.Decision
 }
@@ -76,6 +87,17 @@ func (ev *evaluation) route() (finding, bool) {
 	return finding{}, false
 }
 
+// AnswerMethods are the methods to which rules answer that have no upstream, as the Allow header lists them.
+const AnswerMethods = http.MethodGet + ", " + http.MethodHead
+
+// answer refuses an admitted caller that asks a rule without an upstream for more than its answer.
+func (ev *evaluation) answer() {
+	method := ev.Request.Method
+	if ev.Allowed && ev.Request.Answer != "" && method != http.MethodGet && method != http.MethodHead {
+		ev.conclude(finding{step: StepRoute, reason: reason.MethodNotAllowed, detail: "the rule answers by itself, and only to " + AnswerMethods}, "")
+	}
+}
+
 // presentsCredentials tells whether the request has what nobody could verify: no policy can name a provider of tokens yet.
 // A bad token never makes its caller anonymous, and one that nobody looked at is no better, whatever the policy.
 func presentsCredentials(r *request.Request) bool {
@@ -96,6 +118,12 @@ func (ev *evaluation) judge(v *version) {
 		return
 	}
 	ev.conclude(ev.authorize(v, caller), v.id)
+	if ev.Allowed && (v.forwardsFacts || ev.Request.Answer != "") && ev.admitted != nil {
+		ev.Facts = ev.facts(caller)
+		if v.forwardsPath { // where the captures cannot be told, the values that would be made of them are not there
+			ev.Facts.Path, _ = ev.captures(ev.admitted, caller)
+		}
+	}
 }
 
 // judgeAlsoBy asks a further version of the policy that the proxy's route was made with, if there is one and it has not

@@ -111,8 +111,8 @@ metadata: {name: seasonal}
 spec:
   certificates: [{truststore: partners, subject_common_name: seasonal}]
   roles: [reader]
-  not_before: "2030-01-02T13:00:00Z"
-  not_after: "2030-01-02T14:00:00Z"
+  valid_from: "2030-01-02T13:00:00Z"
+  valid_until: "2030-01-02T14:00:00Z"
 ---
 api_version: sallyport/v1
 kind: Consumer
@@ -166,7 +166,7 @@ func newCallers(t testing.TB) *callers {
 
 func engineOf(t testing.TB, c *callers, model *config.Model, previous *policy.Engine) *policy.Engine {
 	t.Helper()
-	verifier, err := identity.NewVerifier(0)
+	verifier, err := identity.NewVerifier(identity.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

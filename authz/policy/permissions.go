@@ -21,6 +21,7 @@ type permitted struct {
 }
 
 type grant struct {
+	path     *template.Template
 	template string
 	methods  []string // empty means any
 	origin   config.Origin
@@ -41,7 +42,7 @@ func compilePermissions(roles []*config.Role) map[string]*permissions {
 					byRoute[route.Name] = of
 				}
 				for _, path := range permission.Paths {
-					of.add(path, role.Name, grant{template: path.String(), methods: permission.Methods, origin: permission.Origin})
+					of.add(path, role.Name, grant{path: path, template: path.String(), methods: permission.Methods, origin: permission.Origin})
 				}
 			}
 		}
@@ -77,6 +78,23 @@ func (p *permissions) find(path, method string, roles []*config.Role) (role *con
 		return true
 	})
 	return role, found, ok
+}
+
+// granting calls yield with every grant by which one of the roles permits the method on the path.
+func (p *permissions) granting(path, method string, roles []*config.Role, yield func(grant)) {
+	if p == nil {
+		return
+	}
+	p.templates.Visit(path, func(at *permitted) bool {
+		for _, role := range roles {
+			for _, g := range at.byRole[role.Name] {
+				if g.permits(method) {
+					yield(g)
+				}
+			}
+		}
+		return true
+	})
 }
 
 // otherMethods returns, sorted, the methods that the roles permit on the path.

@@ -17,9 +17,12 @@ type ruleKey struct{ gateway, route, rule string }
 
 func ruleOf(c request.Context) ruleKey { return ruleKey{c.Gateway, c.Route, c.Rule} }
 
-// assignment is the policy that the Model gives a rule, or gave it at last.
+// assignment is the policy and the match that the Model gives a rule, or gave it at last.
 type assignment struct {
 	policy string
+	// match is the rule's, and earlier those that it had before, the latest first.
+	match   config.Match
+	earlier []earlierMatch
 	// removed is when the rule went from the Model; zero while it is there.
 	removed time.Time
 }
@@ -34,16 +37,19 @@ func compileRules(routes []*config.Route) map[ruleKey]assignment {
 	rules := make(map[ruleKey]assignment)
 	for _, r := range routes {
 		for _, rule := range r.Rules {
-			rules[ruleKey{r.Gateway.Name, r.Name, rule.Name}] = assignment{policy: rule.Policy.Name}
+			rules[ruleKey{r.Gateway.Name, r.Name, rule.Name}] = assignment{policy: rule.Policy.Name, match: rule.Match}
 		}
 	}
 	return rules
 }
 
-// inheritRules remembers the rules that the engine before had and the Model has not, until their time has passed.
+// inheritRules remembers the rules that the engine before had and the Model has not, until their time has passed, and of the
+// others how they were matched.
 func (e *Engine) inheritRules(in Input) {
 	for key, a := range in.Previous.rules {
-		if _, present := e.rules[key]; present {
+		if now, present := e.rules[key]; present {
+			now.inherit(a, in.Now, max(in.Grace, followTime))
+			e.rules[key] = now
 			continue
 		}
 		if a.removed.IsZero() {

@@ -39,7 +39,7 @@ func withoutRule(documents string) string {
 // inTurn compiles an engine from each model, each an interval after the one before, and returns the last.
 func inTurn(t testing.TB, c *callers, interval time.Duration, models ...*config.Model) *policy.Engine {
 	t.Helper()
-	verifier, err := identity.NewVerifier(0)
+	verifier, err := identity.NewVerifier(identity.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/config/expression"
 )
 
 // version is one version of a policy, compiled. It refers to truststores, roles and consumers by name alone, so that an
@@ -15,6 +16,10 @@ type version struct {
 	// usesCertificates is set if some method of the policy looks at the certificate.
 	usesCertificates bool
 	rules            []rule
+	// forwardsFacts is set if the value of some header that it sets must be evaluated.
+	forwardsFacts bool
+	// forwardsPath is set if one of them is made of the path.
+	forwardsPath bool
 	// forwarded are the names of the headers that it sets or lets pass.
 	forwarded []string
 }
@@ -35,13 +40,16 @@ type rule struct {
 	roles       []string
 	consumers   map[string]bool
 	everyone    bool
+	// when is the further condition, or nil.
+	when       *expression.Condition
+	whenOrigin config.Origin
 }
 
 func compileVersion(p *config.Policy) *version {
 	v := &version{policy: p.Name, id: p.Version, origin: p.Origin, method: compileMethod(p.Authenticate)}
 	v.usesCertificates = v.method.usesCertificates()
 	for _, r := range p.Authorize {
-		compiled := rule{name: r.Name, origin: r.Origin, permissions: r.ConsumerPermissions, everyone: r.Everyone}
+		compiled := rule{name: r.Name, origin: r.Origin, permissions: r.ConsumerPermissions, everyone: r.Everyone, when: r.When, whenOrigin: r.WhenOrigin}
 		for _, role := range r.ConsumerRoles {
 			compiled.roles = append(compiled.roles, role.Name)
 		}
@@ -55,6 +63,8 @@ func compileVersion(p *config.Policy) *version {
 	}
 	for _, header := range p.Forward {
 		v.forwarded = append(v.forwarded, header.Name)
+		v.forwardsPath = v.forwardsPath || header.Value.ReadsPath()
+		v.forwardsFacts = v.forwardsFacts || header.Value.Plain() == ""
 	}
 	v.forwarded = append(v.forwarded, p.Pass...)
 	return v

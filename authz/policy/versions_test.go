@@ -67,7 +67,7 @@ func TestAVersionThatComesBackIsTheCurrentOne(t *testing.T) {
 func TestAVersionIsForgottenWhenNobodyKeepsIt(t *testing.T) {
 	c := newCallers(t)
 	tight, loose := fixture.Model(t, policySpec(onlyNSP)), fixture.Model(t, policySpec(both))
-	verifier, err := identity.NewVerifier(0)
+	verifier, err := identity.NewVerifier(identity.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,9 @@ const (
 	CertificateExpired     Reason = "certificate_expired"
 	CertificateNotYetValid Reason = "certificate_not_yet_valid"
 	CertificateUsage       Reason = "certificate_usage"
+	CertificateRevoked     Reason = "certificate_revoked"
+	// CertificateUnregistered is given where the register of the certificate's authority does not know it.
+	CertificateUnregistered Reason = "certificate_unregistered"
 )
 
 // The reasons that lie in the consumer, and in what it may do.
@@ -38,6 +41,9 @@ const (
 	ConsumerExpired     Reason = "consumer_expired"
 	PermissionMissing   Reason = "permission_missing"
 	NotAuthorized       Reason = "not_authorized"
+	ConditionNotMet     Reason = "condition_not_met"
+	ConditionError      Reason = "condition_error"
+	RateLimited         Reason = "rate_limited"
 )
 
 // The reasons that lie in the request.
@@ -46,6 +52,7 @@ const (
 	NoRoute                Reason = "no_route"
 	Misdirected            Reason = "misdirected"
 	CredentialsNotAccepted Reason = "credentials_not_accepted"
+	MethodNotAllowed       Reason = "method_not_allowed"
 )
 
 // The reasons that lie with us, and the one that lies with the proxy that asks.
@@ -56,8 +63,12 @@ const (
 	PolicyRemoved     Reason = "policy_removed"
 	RuleRemoved       Reason = "rule_removed"
 	TruststoreMissing Reason = "truststore_missing"
-	Deadline          Reason = "deadline"
-	Internal          Reason = "internal"
+	// RevocationUnavailable and ClockBehind are given where a revocation list is required and none counts now.
+	RevocationUnavailable Reason = "revocation_unavailable"
+	ClockBehind           Reason = "clock_behind"
+	RegisterUnavailable   Reason = "register_unavailable"
+	Deadline              Reason = "deadline"
+	Internal              Reason = "internal"
 )
 
 // typeBase is what every type URI begins with: the page that explains the reasons, each under its name.
@@ -67,6 +78,7 @@ const typeBase = "https://github.com/sallyport-project/sallyport/blob/main/docs/
 type Entry struct {
 	Reason Reason
 	// Status is the HTTP status of the answer, 200 for a request that is let in. A policy may hide a 401 or 403 as a 404.
+	// It is zero where a proxy refuses by itself.
 	Status int
 	// Title is the same for every occurrence.
 	Title string

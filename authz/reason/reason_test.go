@@ -23,8 +23,9 @@ func TestEveryReasonIsNamedOnceAndComplete(t *testing.T) {
 			t.Errorf("%s has no title or meaning", entry.Reason)
 		}
 		switch entry.Status {
+		case 0: // of proxies
 		case http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
-			http.StatusMisdirectedRequest, http.StatusServiceUnavailable:
+			http.StatusMisdirectedRequest, http.StatusMethodNotAllowed, http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		default:
 			t.Errorf("%s has status %d", entry.Reason, entry.Status)
 		}

@@ -1,17 +1,18 @@
 package reason
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // All returns every reason in the order in which people should read of them.
 func All() []Entry {
-	all := make([]Entry, len(table))
-	copy(all, table)
-	return all
+	return slices.Concat(table, recordTable)
 }
 
 var entries = func() map[Reason]Entry {
-	byReason := make(map[Reason]Entry, len(table))
-	for _, entry := range table {
+	byReason := make(map[Reason]Entry, len(table)+len(recordTable))
+	for _, entry := range All() {
 		byReason[entry.Reason] = entry
 	}
 	return byReason
@@ -36,13 +37,18 @@ var table = []Entry{
 	{CertificateWeakKey, http.StatusForbidden, "The client certificate is too weak",
 		"Its key is shorter than RSA 2048 or P-256, or it was signed with SHA-1 or MD5."},
 	{CertificateUntrusted, http.StatusForbidden, "The client certificate is not trusted",
-		"No truststore that counts here holds a valid authority that issued it directly."},
+		"No truststore that counts here holds a valid authority that issued it, directly or by way of authorities that the truststore allows."},
 	{CertificateExpired, http.StatusForbidden, "The client certificate has expired",
 		"The caller must renew it."},
 	{CertificateNotYetValid, http.StatusForbidden, "The client certificate is not valid yet",
 		"Its notBefore lies in the future, or a clock is wrong."},
 	{CertificateUsage, http.StatusForbidden, "The client certificate is not for clients",
 		"Its extended key usage is there and holds neither clientAuth nor anyExtendedKeyUsage (RFC 5280, section 4.2.1.12)."},
+	{CertificateRevoked, http.StatusForbidden, "The client certificate has been revoked",
+		"It stands in its authority's revocation list, or an authority above it does."},
+	{CertificateUnregistered, http.StatusForbidden, "The client certificate is not known",
+		"An authority that the truststore trusts has signed it, and that authority's register does not hold it. Either the register was " +
+			"not published after it was issued, or somebody else has the authority's key."},
 
 	{ConsumerUnknown, http.StatusForbidden, "The caller is not known",
 		"The certificate is good, and no Consumer claims it."},
@@ -51,13 +57,21 @@ var table = []Entry{
 	{ConsumerSuspended, http.StatusForbidden, "The caller is suspended",
 		"The Consumer is suspended and refused everything."},
 	{ConsumerNotYetValid, http.StatusForbidden, "The caller is not admitted yet",
-		"The Consumer's not_before lies in the future."},
+		"The Consumer's valid_from lies in the future."},
 	{ConsumerExpired, http.StatusForbidden, "The caller is no longer admitted",
-		"The Consumer's not_after has passed."},
+		"The Consumer's valid_until has passed."},
 	{PermissionMissing, http.StatusForbidden, "Permission is missing",
 		"No role of the consumer permits the method and path on this route."},
 	{NotAuthorized, http.StatusForbidden, "Not authorized",
 		"No rule of the policy lets this caller in."},
+
+	{ConditionNotMet, http.StatusForbidden, "A condition is not met",
+		"A rule of the policy describes the caller, and its condition (`when`) does not hold for the request."},
+	{ConditionError, http.StatusForbidden, "A condition cannot be evaluated",
+		"A rule of the policy describes the caller, and its condition reads what is not there, such as an attribute that the Consumer does " +
+			"not have. Such a condition lets nobody in: ask first, with `has(…)`, or give the Consumer the attribute."},
+	{RateLimited, http.StatusTooManyRequests, "Too many requests",
+		"The Consumer has made more requests than its rate_limit allows. Retry-After says when to try again, in seconds."},
 
 	{RequestMalformed, http.StatusBadRequest, "The request is malformed",
 		"Its path, host, method or headers could be read in more than one way."},
@@ -65,6 +79,8 @@ var table = []Entry{
 		"No rule of any Route matches the request."},
 	{Misdirected, http.StatusMisdirectedRequest, "Misdirected request",
 		"The connection was made for another hostname (RFC 9110, section 15.5.20): connect again with the right server name."},
+	{MethodNotAllowed, http.StatusMethodNotAllowed, "Method not allowed",
+		"The rule answers by itself, and only to GET and HEAD."},
 	{CredentialsNotAccepted, http.StatusUnauthorized, "Credentials are not accepted",
 		"The request has an Authorization header, and its policy names no provider who could vouch for it. Where a request without " +
 			"credentials may pass, leave the header out: what cannot be verified is never passed over."},
@@ -81,6 +97,13 @@ var table = []Entry{
 		"The proxy's route was made with a rule that has been removed since."},
 	{TruststoreMissing, http.StatusServiceUnavailable, "The service is not available",
 		"A truststore that would have to judge the certificate has never been good."},
+	{RevocationUnavailable, http.StatusServiceUnavailable, "The service is not available",
+		"The truststore requires a revocation list of the certificate's authority, and there is none, or it has run out: publish one. " +
+			"`sallyport proxy status` says what is wrong with it."},
+	{ClockBehind, http.StatusServiceUnavailable, "The service is not available",
+		"The revocation list of the certificate's authority was made in the future: the clock here is behind, or the authority's ahead."},
+	{RegisterUnavailable, http.StatusServiceUnavailable, "The service is not available",
+		"The truststore demands that its authority's register knows the certificate, and there is no register."},
 	{Deadline, http.StatusServiceUnavailable, "The service is not available",
 		"The time for the decision ran out."},
 	{Internal, http.StatusServiceUnavailable, "The service is not available",

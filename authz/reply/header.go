@@ -1,22 +1,31 @@
 package reply
 
 import (
-	"fmt"
-	"time"
-
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"github.com/sallyport-project/sallyport/authz/policy"
-	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/config/expression"
 )
 
-// mutations are the headers to set and those to remove. A header whose attribute the caller does not have is removed: what
-// the caller sent under its name is not ours.
+// ValueError says that the value of a header cannot be one: it has a line feed, say, or characters beyond ASCII. A value that is
+// made of the request's path is its caller's doing.
+type ValueError struct {
+	// Header is its name.
+	Header string
+	// OfCaller is set if the value was made of what the caller sent: its path, say, or its certificate.
+	OfCaller bool
+}
+
+// Error says which header it is.
+func (e *ValueError) Error() string { return "the value of " + e.Header + " is no value of a header" }
+
+// mutations are the headers to set and those to remove. A header whose value the caller has no facts for is removed: what the
+// caller sent under its name is not ours. The error is a *ValueError.
 func (p *Policy) mutations(d *policy.Decision) (headers []*corev3.HeaderValueOption, remove []string, err error) {
 	remove = p.remove
 	headers = make([]*corev3.HeaderValueOption, 0, len(p.forward))
 	for _, header := range p.forward {
-		value := attribute(header.Value, d)
+		value := valueOf(header.Value, d)
 		switch {
 		case value == "":
 			if len(remove) == len(p.remove) {
@@ -25,7 +34,7 @@ func (p *Policy) mutations(d *policy.Decision) (headers []*corev3.HeaderValueOpt
 			remove = append(remove, header.Name)
 		case !isFieldValue(value):
 			// With validate_mutations Envoy answers 500 to it.
-			return nil, nil, fmt.Errorf("the value of %s is no value of a header", header.Name)
+			return nil, nil, &ValueError{Header: header.Name, OfCaller: header.Value.ReadsCaller()}
 		default:
 			headers = append(headers, set(header.Name, value))
 		}
@@ -33,38 +42,41 @@ func (p *Policy) mutations(d *policy.Decision) (headers []*corev3.HeaderValueOpt
 	return headers, remove, nil
 }
 
-// attribute is the value of an attribute; empty where the caller has none. Nothing is told of a certificate for which no
-// truststore vouches.
-func attribute(name config.Attribute, d *policy.Decision) string {
+// valueOf is the value of a header; empty where there is none. Those of a single fact, which most are, are taken from the
+// decision as they are. Nothing is told of a certificate for which no truststore vouches.
+func valueOf(of *expression.Text, d *policy.Decision) string {
+	plain := of.Plain()
+	if plain == "" {
+		return evaluate(of, d.Facts)
+	}
 	if d.Certificate == nil || d.Truststore == "" {
 		return ""
 	}
-	switch name {
-	case config.AttributeConsumerName:
+	switch plain {
+	case expression.ConsumerName:
 		return d.Consumer
-	case config.AttributeCertificateSubjectDN:
+	case expression.CertificateSubjectDN:
 		return d.Certificate.Subject
-	case config.AttributeCertificateSerial:
+	case expression.CertificateSerial:
 		return d.Certificate.Serial
-	case config.AttributeCertificateNotAfter:
-		return d.Certificate.NotAfter.UTC().Format(time.RFC3339)
-	case config.AttributeSubject:
-		return Subject(d)
+	case expression.CertificateNotAfter:
+		return expression.FormatTime(d.Certificate.NotAfter)
+	case expression.Subject:
+		return d.Subject()
 	}
 	return ""
 }
 
-// Subject names the caller across all namespaces: `consumer:<name>` for a Consumer, or else
-// `certificate:<truststore>:<subject>`, because the same subject under another authority is somebody else. It is empty for
-// an anonymous caller.
-func Subject(d *policy.Decision) string {
-	switch {
-	case d.Consumer != "":
-		return "consumer:" + d.Consumer
-	case d.Certificate != nil && d.Truststore != "":
-		return "certificate:" + d.Truststore + ":" + d.Certificate.Subject
+// evaluate makes a value of facts. There is none where one of the facts is not there.
+func evaluate(of *expression.Text, facts *expression.Facts) string {
+	if facts == nil {
+		return ""
 	}
-	return ""
+	value, err := of.Value(facts)
+	if err != nil {
+		return ""
+	}
+	return value
 }
 
 // maxFieldValue is the longest header value that is set, in bytes. Names in certificates are limited to less.

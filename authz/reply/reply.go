@@ -12,27 +12,32 @@ import (
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 
+	"github.com/sallyport-project/sallyport/authz/limit"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/reason"
+	"github.com/sallyport-project/sallyport/config/checkcontext"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
 // Render answers as a decision says. The policy is that which the request's rule has now; nil if there is none,
-// and then nothing is disclosed. An allowed request without a policy, or with a header value that Envoy would not set, is
-// an error, and must be denied.
-func Render(p *Policy, d *policy.Decision) (*authv3.CheckResponse, error) {
-	if !d.Allowed {
-		return deny(p, d), nil
-	}
-	if p == nil {
+// and then nothing is disclosed. The quota is the caller's, or nil; it is told on every answer to a request that counted.
+// An allowed request without a policy is an error, and so, as a *ValueError, is one with a header value that Envoy would not
+// set; both must be denied.
+func Render(p *Policy, d *policy.Decision, quota *limit.Quota) (*authv3.CheckResponse, error) {
+	switch {
+	case !d.Allowed:
+		return deny(p, d, quota), nil
+	case p == nil:
 		return nil, fmt.Errorf("the policy %q is not there to forward by", d.Request.Policy)
+	case d.Request.Answer == checkcontext.AnswerWhoAmI:
+		return answerWhoAmI(d, quota)
 	}
-	return allow(p, d)
+	return allow(p, d, quota)
 }
 
 var okStatus = &statuspb.Status{Code: int32(codes.OK)}
 
-func allow(p *Policy, d *policy.Decision) (*authv3.CheckResponse, error) {
+func allow(p *Policy, d *policy.Decision, quota *limit.Quota) (*authv3.CheckResponse, error) {
 	headers, remove, err := p.mutations(d)
 	if err != nil {
 		return nil, err
@@ -40,7 +45,7 @@ func allow(p *Policy, d *policy.Decision) (*authv3.CheckResponse, error) {
 	return &authv3.CheckResponse{
 		Status: okStatus,
 		HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
-			Headers: headers, HeadersToRemove: remove,
+			Headers: headers, HeadersToRemove: remove, ResponseHeadersToAdd: quotaHeaders(quota),
 		}},
 	}, nil
 }
@@ -70,7 +75,7 @@ var challenged = append(slices.Clone(denialHeaders), set("www-authenticate", `Be
 
 var deniedStatus = &statuspb.Status{Code: int32(codes.PermissionDenied)}
 
-func deny(p *Policy, d *policy.Decision) *authv3.CheckResponse {
+func deny(p *Policy, d *policy.Decision, quota *limit.Quota) *authv3.CheckResponse {
 	if p == nil {
 		p = undisclosed
 	}
@@ -80,8 +85,13 @@ func deny(p *Policy, d *policy.Decision) *authv3.CheckResponse {
 		body = nil
 	}
 	headers := denialHeaders
-	if told.Status == http.StatusUnauthorized { // and not where it is hidden
+	switch told.Status {
+	case http.StatusUnauthorized: // and not where it is hidden
 		headers = challenged
+	case http.StatusMethodNotAllowed: // RFC 9110, section 15.5.6
+		headers = append(slices.Clone(denialHeaders), set("allow", policy.AnswerMethods))
+	case http.StatusTooManyRequests:
+		headers = append(slices.Clone(denialHeaders), quotaHeaders(quota)...)
 	}
 	return &authv3.CheckResponse{
 		Status: deniedStatus,

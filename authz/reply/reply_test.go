@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport-project/sallyport/authz/reply"
 	"github.com/sallyport-project/sallyport/authz/request"
 	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/config/expression"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
@@ -39,12 +40,21 @@ func denied(why reason.Reason) *policy.Decision {
 	return &policy.Decision{Request: &request.Request{ID: "id-1"}, Reason: why, Detail: `no role of "mapps" permits it`}
 }
 
+// text compiles an expression.
+func text(source string) *expression.Text {
+	compiled, err := expression.CompileText(source)
+	if err != nil {
+		panic(err)
+	}
+	return compiled
+}
+
 // forwarding is a policy that sets every attribute, and lets x-other pass or not.
 func forwarding(pass ...string) *config.Policy {
 	return &config.Policy{Pass: pass, Forward: []config.ForwardHeader{
-		{Name: "x-consumer", Value: config.AttributeConsumerName}, {Name: "x-dn", Value: config.AttributeCertificateSubjectDN},
-		{Name: "x-serial", Value: config.AttributeCertificateSerial}, {Name: "x-not-after", Value: config.AttributeCertificateNotAfter},
-		{Name: "x-subject", Value: config.AttributeSubject},
+		{Name: "x-consumer", Value: text("consumer.name")}, {Name: "x-dn", Value: text("certificate.subject_dn")},
+		{Name: "x-serial", Value: text("certificate.serial")}, {Name: "x-not-after", Value: text("certificate.not_after")},
+		{Name: "x-subject", Value: text("subject")},
 	}}
 }
 
@@ -67,7 +77,7 @@ func TestWhatTheUpstreamIsToldIsOursAlone(t *testing.T) {
 		"a certificate that nobody vouches for": {forwarding(), allowed(func(d *policy.Decision) { d.Consumer, d.Truststore = "", "" }), nil, headers},
 	} {
 		t.Run(name, func(t *testing.T) {
-			response, err := reply.Render(reply.Compile(test.policy, slices.Values(headers)), test.decision)
+			response, err := reply.Render(reply.Compile(test.policy, slices.Values(headers)), test.decision, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +109,7 @@ func TestWhatTheUpstreamIsToldIsOursAlone(t *testing.T) {
 func TestRenderingLeavesThePreparedPolicyAsItWas(t *testing.T) {
 	p := reply.Compile(forwarding(), slices.Values(headers))
 	render := func(d *policy.Decision) []string {
-		response, err := reply.Render(p, d)
+		response, err := reply.Render(p, d, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,12 +126,12 @@ func TestAValueThatEnvoyWouldRefuseIsNoAnswer(t *testing.T) {
 	p := reply.Compile(forwarding(), slices.Values(headers))
 	for name, value := range map[string]string{"a line feed": "a\nb", "no ASCII": "Ł", "a space at its end": "a ", "5 KiB": strings.Repeat("a", 5<<10)} {
 		t.Run(name, func(t *testing.T) {
-			if response, err := reply.Render(p, allowed(func(d *policy.Decision) { d.Consumer = value })); err == nil {
+			if response, err := reply.Render(p, allowed(func(d *policy.Decision) { d.Consumer = value }), nil); err == nil {
 				t.Errorf("answered %v", response)
 			}
 		})
 	}
-	if response, err := reply.Render(nil, allowed(nil)); err == nil {
+	if response, err := reply.Render(nil, allowed(nil), nil); err == nil {
 		t.Errorf("without a policy answered %v", response)
 	}
 }
@@ -151,7 +161,7 @@ func TestADenialTellsWhatThePolicyDiscloses(t *testing.T) {
 		"an unknown reason":   {policyOf(detailed, false), "", map[string]any{"type": "about:blank", "title": "Service Unavailable", "status": 503.}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			response, err := reply.Render(test.policy, denied(test.why))
+			response, err := reply.Render(test.policy, denied(test.why), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

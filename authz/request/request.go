@@ -16,7 +16,10 @@ type Context struct {
 	Route, Rule, Policy string
 	// PolicyVersion is the version of the policy that the proxy's route was made with.
 	PolicyVersion string
-	Upstream      string
+	// Upstream is empty where Answer is set.
+	Upstream string
+	// Answer is empty, or what is answered without an upstream: one of the values of checkcontext.
+	Answer string
 	// Outcome is empty, or why the request leads nowhere: one of the values of checkcontext.
 	Outcome string
 }
@@ -91,7 +94,7 @@ func read(check *authv3.CheckRequest) *Request {
 			Gateway: context[checkcontext.Gateway], Listener: context[checkcontext.Listener], Entry: context[checkcontext.Entry],
 			Route: context[checkcontext.Route], Rule: context[checkcontext.Rule],
 			Policy: context[checkcontext.Policy], PolicyVersion: context[checkcontext.PolicyHash],
-			Upstream: context[checkcontext.Upstream], Outcome: context[checkcontext.Outcome],
+			Upstream: context[checkcontext.Upstream], Answer: context[checkcontext.Answer], Outcome: context[checkcontext.Outcome],
 		},
 		ID:          requestID(http),
 		Method:      http.GetMethod(),
@@ -125,12 +128,19 @@ func notInRequestID(c rune) bool {
 	return true
 }
 
-// checkContext wants either a way to an upstream or an outcome, and never both.
+// checkContext wants either a way to an upstream, or to an answer of ours, or an outcome, and never two of them.
 func (r *Request) checkContext() *Error {
 	if r.Gateway == "" || r.Listener == "" || r.Entry == "" {
 		return contextMissing("the route does not name its gateway, listener and entry")
 	}
-	way := [...]string{r.Route, r.Rule, r.Policy, r.PolicyVersion, r.Upstream}
+	end := r.Upstream
+	if r.Answer != "" {
+		if r.Answer != checkcontext.AnswerWhoAmI || r.Upstream != "" {
+			return contextMissing("the route's answer is not known, or it has an upstream as well")
+		}
+		end = r.Answer
+	}
+	way := [...]string{r.Route, r.Rule, r.Policy, r.PolicyVersion, end}
 	switch r.Outcome {
 	case checkcontext.OutcomeNoRoute, checkcontext.OutcomeMisdirected:
 		for _, name := range way {

@@ -111,15 +111,22 @@ func TestWhatCanBeReadInTwoWaysIsRefused(t *testing.T) {
 		"no host":                            {func(a *authv3.AttributeContext) { a.Request.Http.Host = "" }, reason.RequestMalformed},
 		"two hosts in one": {func(a *authv3.AttributeContext) { a.Request.Http.Host = "a.example.org,b.example.org" },
 			reason.RequestMalformed},
-		"a user before the host": {func(a *authv3.AttributeContext) { a.Request.Http.Host = "a@b" }, reason.RequestMalformed},
-		"no method":              {func(a *authv3.AttributeContext) { a.Request.Http.Method = "" }, reason.RequestMalformed},
-		"a method with a space":  {func(a *authv3.AttributeContext) { a.Request.Http.Method = "GET /" }, reason.RequestMalformed},
-		"no gateway":             {context(checkcontext.Gateway, ""), reason.ContextMissing},
-		"no entry":               {context(checkcontext.Entry, ""), reason.ContextMissing},
-		"no policy":              {context(checkcontext.Policy, ""), reason.ContextMissing},
-		"no policy version":      {context(checkcontext.PolicyHash, ""), reason.ContextMissing},
-		"no upstream":            {context(checkcontext.Upstream, ""), reason.ContextMissing},
-		"an unknown outcome":     {context(checkcontext.Outcome, "fine"), reason.ContextMissing},
+		"a user before the host":       {func(a *authv3.AttributeContext) { a.Request.Http.Host = "a@b" }, reason.RequestMalformed},
+		"no method":                    {func(a *authv3.AttributeContext) { a.Request.Http.Method = "" }, reason.RequestMalformed},
+		"a method with a space":        {func(a *authv3.AttributeContext) { a.Request.Http.Method = "GET /" }, reason.RequestMalformed},
+		"no gateway":                   {context(checkcontext.Gateway, ""), reason.ContextMissing},
+		"no entry":                     {context(checkcontext.Entry, ""), reason.ContextMissing},
+		"no policy":                    {context(checkcontext.Policy, ""), reason.ContextMissing},
+		"no policy version":            {context(checkcontext.PolicyHash, ""), reason.ContextMissing},
+		"no upstream":                  {context(checkcontext.Upstream, ""), reason.ContextMissing},
+		"an answer beside an upstream": {context(checkcontext.Answer, checkcontext.AnswerWhoAmI), reason.ContextMissing},
+		"an answer in its place":       {answering(checkcontext.AnswerWhoAmI, nil), ""},
+		"an unknown answer":            {answering("whoareyou", nil), reason.ContextMissing},
+		"an answer without a policy": {answering(checkcontext.AnswerWhoAmI, func(context map[string]string) { delete(context, checkcontext.Policy) }),
+			reason.ContextMissing},
+		"an answer and an outcome": {answering(checkcontext.AnswerWhoAmI, func(context map[string]string) { context[checkcontext.Outcome] = checkcontext.OutcomeNoRoute }),
+			reason.ContextMissing},
+		"an unknown outcome": {context(checkcontext.Outcome, "fine"), reason.ContextMissing},
 		"an outcome beside a route": {context(checkcontext.Outcome, checkcontext.OutcomeNoRoute),
 			reason.ContextMissing},
 		"no context at all": {func(a *authv3.AttributeContext) { a.ContextExtensions = nil }, reason.ContextMissing},
@@ -135,6 +142,17 @@ func TestWhatCanBeReadInTwoWaysIsRefused(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+// answering puts an answer in the place of the upstream.
+func answering(answer string, change func(map[string]string)) func(*authv3.AttributeContext) {
+	return func(a *authv3.AttributeContext) {
+		delete(a.ContextExtensions, checkcontext.Upstream)
+		a.ContextExtensions[checkcontext.Answer] = answer
+		if change != nil {
+			change(a.ContextExtensions)
+		}
 	}
 }
 

@@ -81,7 +81,11 @@ func reasons() []byte {
 	b.WriteString("# Reasons of decisions\n\n<!-- Made from authz/reason by `make generate`. -->\n\n" +
 		"Each decision has one reason. Its name is stable: alerts and clients may rely on it. A denial's problem type leads here.\n")
 	for _, r := range reason.All() {
-		fmt.Fprintf(&b, "\n### %s\n\n%d %s. %s\n", r.Reason, r.Status, r.Title, r.Meaning)
+		status := ""
+		if r.Status != 0 {
+			status = fmt.Sprintf("%d ", r.Status)
+		}
+		fmt.Fprintf(&b, "\n### %s\n\n%s%s. %s\n", r.Reason, status, r.Title, r.Meaning)
 	}
 	return b.Bytes()
 }

@@ -33,6 +33,8 @@ type routeAnswer struct {
 	Policy   string   `json:"policy,omitempty"`
 	PolicyAt string   `json:"policy_at,omitempty"`
 	Upstream []string `json:"upstreams,omitempty"`
+	// Answer is what the authorization service answers without an upstream.
+	Answer string `json:"answer,omitempty"`
 }
 
 // routeQuery is what `route` is asked.
@@ -129,7 +131,8 @@ func answerOf(model *config.Model, l *config.Listener, chosen routing.Decision) 
 	a := routeAnswer{
 		Gateway: l.Gateway.Name, Listener: l.Name, Host: chosen.Host, Path: chosen.Path, Status: chosen.Status,
 		Entry: chosen.Context[checkcontext.Entry], Outcome: chosen.Context[checkcontext.Outcome],
-		Route: chosen.Context[checkcontext.Route], Rule: chosen.Context[checkcontext.Rule], Policy: chosen.Context[checkcontext.Policy],
+		Answer: chosen.Context[checkcontext.Answer],
+		Route:  chosen.Context[checkcontext.Route], Rule: chosen.Context[checkcontext.Rule], Policy: chosen.Context[checkcontext.Policy],
 	}
 	if chosen.Closed {
 		a.Outcome = "closed"
@@ -171,8 +174,12 @@ func writeRoutes(w io.Writer, answers []routeAnswer) error {
 		case a.Outcome != "":
 			fmt.Fprintf(w, "  404: no rule takes %s\n", a.Path)
 		default:
-			fmt.Fprintf(w, "  path      %s\n  rule      %s/%s  (%s)\n  policy    %s  (%s)\n  upstream  %s\n",
-				a.Path, a.Route, a.Rule, a.RuleAt, a.Policy, a.PolicyAt, strings.Join(a.Upstream, ", "))
+			fmt.Fprintf(w, "  path      %s\n  rule      %s/%s  (%s)\n  policy    %s  (%s)\n", a.Path, a.Route, a.Rule, a.RuleAt, a.Policy, a.PolicyAt)
+			if a.Answer != "" {
+				fmt.Fprintf(w, "  answer    %s, without an upstream\n", a.Answer)
+			} else {
+				fmt.Fprintf(w, "  upstream  %s\n", strings.Join(a.Upstream, ", "))
+			}
 		}
 	}
 	return nil

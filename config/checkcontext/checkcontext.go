@@ -2,12 +2,13 @@
 // (envoy.service.auth.v3.AttributeContext.context_extensions). They are what the configuration of the proxies, which
 // writes them, and the authorization service, which reads them, have in common. Every value is a string.
 //
-// A caller cannot write any of them: Envoy fills them from its own routes. The package holds names and nothing else.
+// A caller cannot write any of them: Envoy fills them from its own routes. Beside them stand the names that a proxy's
+// access log has in common with its reader. The package holds names and nothing else.
 package checkcontext
 
 // The keys. Every route has Gateway, Listener and Entry. A route that leads to an upstream has Route, Rule, Policy and
-// PolicyHash as well, and Upstream, which stands on each weighted cluster where there are several. A route that leads
-// nowhere has Outcome instead.
+// PolicyHash as well, and Upstream, which stands on each weighted cluster where there are several. A route that the
+// authorization service answers by itself has Answer in place of Upstream. A route that leads nowhere has Outcome instead.
 const (
 	// Gateway is the name of the Gateway.
 	Gateway = "gateway"
@@ -25,9 +26,14 @@ const (
 	PolicyHash = "policy_hash"
 	// Upstream is the name of the Upstream that Envoy has chosen.
 	Upstream = "upstream"
+	// Answer says what the authorization service answers by itself to those whom the policy lets in.
+	Answer = "answer"
 	// Outcome says why the request leads nowhere.
 	Outcome = "outcome"
 )
+
+// AnswerWhoAmI is the value of Answer: what is known of the caller.
+const AnswerWhoAmI = "whoami"
 
 // The values of Outcome.
 const (

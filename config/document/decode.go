@@ -148,7 +148,7 @@ func (d *decoder) list(m protoreflect.Message, fd protoreflect.FieldDescriptor, 
 	}
 }
 
-// mapping fills a map from text to text.
+// mapping fills a map from names to values.
 func (d *decoder) mapping(m protoreflect.Message, fd protoreflect.FieldDescriptor, node *yaml.Node, path, yamlPath string) {
 	if node.Kind != yaml.MappingNode {
 		d.failAt(path, yamlPath, node, "expected a mapping, found %s", describe(node))
@@ -163,8 +163,11 @@ func (d *decoder) mapping(m protoreflect.Message, fd protoreflect.FieldDescripto
 			continue
 		}
 		d.remember(at, yamlAt, key)
-		if v, ok := d.scalar(fd.MapValue(), value, at, yamlAt); ok {
-			values.Set(protoreflect.ValueOfString(key.Value).MapKey(), v)
+		name := protoreflect.ValueOfString(key.Value).MapKey()
+		if of := fd.MapValue().Message(); of != nil && !isScalarMessage(of) {
+			d.message(values.Mutable(name).Message(), value, at, yamlAt)
+		} else if v, ok := d.scalar(fd.MapValue(), value, at, yamlAt); ok {
+			values.Set(name, v)
 		}
 	}
 }

@@ -115,17 +115,34 @@ func TestAFileHoldsAnyNumberOfDocuments(t *testing.T) {
 }
 
 func TestValuesOfEachTypeAreRead(t *testing.T) {
-	documents, _, problems := decode(t, resource("Consumer", `{suspended: true, not_before: 2026-12-24T00:00:00Z, not_after: "2027-12-24T00:00:00+01:00"}`)+
+	documents, _, problems := decode(t, resource("Consumer", `{suspended: true, valid_from: 2026-12-24T00:00:00Z, valid_until: "2027-12-24T00:00:00+01:00"}`)+
 		"---\n"+resource("Upstream", `{endpoints: {addresses: ["10.0.0.7:80"]}, protocol: http2, connect_timeout: 30s}`))
 	if problems != nil {
 		t.Fatal(problems)
 	}
 	consumer, upstream := documents[0].Message.(*sallyportv1.Consumer).GetSpec(), documents[1].Message.(*sallyportv1.Upstream).GetSpec()
-	got := fmt.Sprint(consumer.GetSuspended(), consumer.GetNotBefore().AsTime(), consumer.GetNotAfter().AsTime(),
+	got := fmt.Sprint(consumer.GetSuspended(), consumer.GetValidFrom().AsTime(), consumer.GetValidUntil().AsTime(),
 		upstream.GetEndpoints().GetAddresses().GetItems(), upstream.GetProtocol(), upstream.GetConnectTimeout().AsDuration())
 	const want = "true 2026-12-24 00:00:00 +0000 UTC 2027-12-23 23:00:00 +0000 UTC [10.0.0.7:80] UPSTREAM_PROTOCOL_HTTP2 30s"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestAMappingOfNamesToListsIsReadWithItsPlaces(t *testing.T) {
+	documents, _, problems := decode(t, resource("Consumer", `{attributes: {prisons: [MDI, LEI], regions: []}}`))
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	attributes := documents[0].Message.(*sallyportv1.Consumer).GetSpec().GetAttributes()
+	if got := fmt.Sprint(len(attributes), attributes["prisons"].GetValues(), attributes["regions"].GetValues()); got != "2 [MDI LEI] []" {
+		t.Errorf("got %s", got)
+	}
+	_, _, problems = decode(t, resource("Consumer", `{attributes: {prisons: MDI, Regions: [a]}}`))
+	for _, want := range []string{"expected a list", "not beginning with a digit"} {
+		if !strings.Contains(strings.Join(problems, "\n"), want) {
+			t.Errorf("no problem says %q: %v", want, problems)
+		}
 	}
 }
 

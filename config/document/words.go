@@ -173,6 +173,8 @@ func oneOf(names []string) string {
 var patternsInWords = map[string]string{
 	"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$":             "lower-case letters, digits and hyphens, beginning and ending with a letter or digit",
 	"^[A-Z]+$":                                    "an HTTP method in capitals",
+	"^[0-9]{12}$":                                 "an AWS account, 12 digits",
+	"^[a-z_][a-z0-9_]{0,62}$":                     "lower-case letters, digits and underscores, not beginning with a digit, at most 63 characters",
 	"^[0-9a-f]{64}$":                              "64 lower-case hexadecimal digits",
 	"^[1-9a-f][0-9a-f]{0,39}$":                    "at most 40 lower-case hexadecimal digits without zeros in front",
 	"^https?://[^/]+(/.*)?$":                      "a URL that begins with http:// or https://",

@@ -24,6 +24,7 @@ func agree(t *testing.T, sources []string, path string) {
 		if matches {
 			want = append(want, source)
 		}
+		agreeOnCaptures(t, template, path, matches)
 	}
 	var got []string
 	set.Visit(path, func(source string) bool {
@@ -34,6 +35,33 @@ func agree(t *testing.T, sources []string, path string) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("of %q a Set finds %q for %q, Match finds %q", sources, got, path, want)
+	}
+}
+
+// agreeOnCaptures puts what a template's variables stand for in their places: the path must come out of it.
+func agreeOnCaptures(t *testing.T, template *Template, path string, matches bool) {
+	t.Helper()
+	values := map[string]string{}
+	if captured := template.Capture(path, func(name, value string) { values[name] = value }); captured != matches {
+		t.Errorf("%s and %q: Match says %t, Capture says %t", template, path, matches, captured)
+	}
+	if !matches {
+		if len(values) > 0 {
+			t.Errorf("%s captures %q of %q, which it does not match", template, values, path)
+		}
+		return
+	}
+	var b strings.Builder
+	for _, s := range template.Segments() {
+		b.WriteByte('/')
+		if s.Kind == Literal {
+			b.WriteString(s.Text)
+		} else {
+			b.WriteString(values[s.Text])
+		}
+	}
+	if b.String() != path {
+		t.Errorf("%s captures %q of %q", template, values, path)
 	}
 }
 

@@ -2,11 +2,13 @@ package lint
 
 import (
 	"net/http"
+	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sallyport-project/sallyport/envoy/bootstrap"
@@ -20,7 +22,7 @@ func (l *lint) connectionManager(where string, m *hcmv3.HttpConnectionManager) {
 		"path_with_escaped_slashes_action", "strip_any_host_port", "strip_trailing_host_dot", "use_remote_address",
 		"internal_address_config", "generate_request_id", "always_set_request_id_in_response", "server_name",
 		"request_headers_timeout", "request_timeout", "stream_idle_timeout", "common_http_protocol_options",
-		"http2_protocol_options", "local_reply_config")
+		"http2_protocol_options", "local_reply_config", "access_log", "forward_client_cert_details", "set_current_client_cert_details")
 	if m.GetRds() == nil {
 		l.found("%s: its routes do not come by RDS", where)
 	} else {
@@ -46,12 +48,32 @@ func (l *lint) connectionManager(where string, m *hcmv3.HttpConnectionManager) {
 			l.found("%s: %s", where, demand.message)
 		}
 	}
-	l.httpFilters(where, m.GetHttpFilters())
+	l.forwardedCertificate(where, m)
+	l.httpFilters(where, m.GetHttpFilters(), m.GetForwardClientCertDetails() == hcmv3.HttpConnectionManager_SANITIZE_SET)
+}
+
+// forwardedCertificate wants a caller's own x-forwarded-client-cert to be removed, or overwritten by the certificates that
+// the caller has sent and nothing more.
+func (l *lint) forwardedCertificate(where string, m *hcmv3.HttpConnectionManager) {
+	details := m.GetSetCurrentClientCertDetails()
+	switch m.GetForwardClientCertDetails() {
+	case hcmv3.HttpConnectionManager_SANITIZE:
+		if details != nil {
+			l.found("%s: it says what to forward of a caller's certificate, and forwards nothing", where)
+		}
+	case hcmv3.HttpConnectionManager_SANITIZE_SET:
+		l.onlyFields(where, details, "chain")
+		if !details.GetChain() {
+			l.found("%s: it forwards something else of a caller's certificate than its chain", where)
+		}
+	default:
+		l.found("%s: what a caller writes into x-forwarded-client-cert survives (forward_client_cert_details)", where)
+	}
 }
 
 // httpFilters wants the authorization filter, the one that drops trailers as it is everywhere, and the router, with
 // nothing before or between them that could answer by itself or let a request by.
-func (l *lint) httpFilters(where string, filters []*hcmv3.HttpFilter) {
+func (l *lint) httpFilters(where string, filters []*hcmv3.HttpFilter, chain bool) {
 	if len(filters) != 3 || filters[0].GetName() != translate.AuthorizationFilter {
 		l.found("%s: its HTTP filters must be %s, the one that drops trailers, and the router, and nothing else", where, translate.AuthorizationFilter)
 		return
@@ -64,14 +86,14 @@ func (l *lint) httpFilters(where string, filters []*hcmv3.HttpFilter) {
 	}
 	authorization := &extauthzv3.ExtAuthz{}
 	if unpack(l, where, filters[0].GetTypedConfig(), authorization) {
-		l.authorization(where, authorization)
+		l.authorization(where, authorization, chain)
 	}
 	unpack(l, where, filters[2].GetTypedConfig(), &routerv3.Router{})
 }
 
 // authorization wants the filter to ask our service about every request, and to fail closed. Fields by which it could let
 // one pass (failure_mode_allow, shadow_mode, filter_enabled, …) or choose a route anew (clear_route_cache) have no place.
-func (l *lint) authorization(where string, a *extauthzv3.ExtAuthz) {
+func (l *lint) authorization(where string, a *extauthzv3.ExtAuthz, chain bool) {
 	where += ", " + translate.AuthorizationFilter
 	l.onlyFields(where, a, "grpc_service", "transport_api_version", "stat_prefix", "status_on_error", "include_peer_certificate",
 		"include_tls_session", "validate_mutations", "allowed_headers")
@@ -86,6 +108,12 @@ func (l *lint) authorization(where string, a *extauthzv3.ExtAuthz) {
 	}
 	if !a.GetIncludePeerCertificate() || !a.GetIncludeTlsSession() {
 		l.found("%s: it does not tell who calls (include_peer_certificate, include_tls_session)", where)
+	}
+	shown := slices.ContainsFunc(a.GetAllowedHeaders().GetPatterns(), func(m *matcherv3.StringMatcher) bool {
+		return m.GetExact() == "" || m.GetExact() == translate.ForwardedCertificateHeader
+	})
+	if shown != chain {
+		l.found("%s: it must show %s where the proxy has written it, and nowhere else", where, translate.ForwardedCertificateHeader)
 	}
 	if !a.GetValidateMutations() {
 		l.found("%s: it does not validate what it adds to a request (validate_mutations)", where)

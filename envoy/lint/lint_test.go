@@ -233,6 +233,22 @@ func TestListenersAreAsTheyMustBe(t *testing.T) {
 		"private networks trusted":     {"internal_address_config", manager(func(m *hcmv3.HttpConnectionManager) { m.InternalAddressConfig = nil })},
 		"a caller's own request id":    {"preserve_external_request_id", manager(func(m *hcmv3.HttpConnectionManager) { m.PreserveExternalRequestId = true })},
 		"a caller's own XFCC":          {"forward_client_cert_details", manager(func(m *hcmv3.HttpConnectionManager) { m.ForwardClientCertDetails = 1 })},
+		"a caller's chain that nobody asked for": {"must show x-forwarded-client-cert where", manager(func(m *hcmv3.HttpConnectionManager) {
+			m.ForwardClientCertDetails = hcmv3.HttpConnectionManager_SANITIZE_SET
+			m.SetCurrentClientCertDetails = &hcmv3.HttpConnectionManager_SetCurrentClientCertDetails{Chain: true}
+		})},
+		"a caller's subject in XFCC": {"the field subject has no place", manager(func(m *hcmv3.HttpConnectionManager) {
+			m.ForwardClientCertDetails = hcmv3.HttpConnectionManager_SANITIZE_SET
+			m.SetCurrentClientCertDetails = &hcmv3.HttpConnectionManager_SetCurrentClientCertDetails{Chain: true, Subject: wrapperspb.Bool(true)}
+		})},
+		"XFCC without a chain": {"something else of a caller's certificate", manager(func(m *hcmv3.HttpConnectionManager) {
+			m.ForwardClientCertDetails = hcmv3.HttpConnectionManager_SANITIZE_SET
+		})},
+		"XFCC shown that a caller wrote": {"must show x-forwarded-client-cert where", authorization(func(a *extauthzv3.ExtAuthz) {
+			a.AllowedHeaders.Patterns = append(a.AllowedHeaders.Patterns, &matcherv3.StringMatcher{
+				MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "x-forwarded-client-cert"},
+			})
+		})},
 		"upgrades": {"upgrade_configs", manager(func(m *hcmv3.HttpConnectionManager) {
 			m.UpgradeConfigs = []*hcmv3.HttpConnectionManager_UpgradeConfig{{UpgradeType: "websocket"}}
 		})},
@@ -240,9 +256,14 @@ func TestListenersAreAsTheyMustBe(t *testing.T) {
 		"HTTP/1.0": {"HTTP/1.0", manager(func(m *hcmv3.HttpConnectionManager) {
 			m.HttpProtocolOptions = &corev3.Http1ProtocolOptions{AcceptHttp_10: true}
 		})},
-		"underscores":         {"underscores", manager(func(m *hcmv3.HttpConnectionManager) { m.CommonHttpProtocolOptions.HeadersWithUnderscoresAction = 0 })},
-		"streams without end": {"longest life", manager(func(m *hcmv3.HttpConnectionManager) { m.CommonHttpProtocolOptions.MaxStreamDuration = nil })},
-		"slow headers":        {"for ever to send", manager(func(m *hcmv3.HttpConnectionManager) { m.RequestHeadersTimeout = nil })},
+		"underscores":           {"underscores", manager(func(m *hcmv3.HttpConnectionManager) { m.CommonHttpProtocolOptions.HeadersWithUnderscoresAction = 0 })},
+		"streams without end":   {"longest life", manager(func(m *hcmv3.HttpConnectionManager) { m.CommonHttpProtocolOptions.MaxStreamDuration = nil })},
+		"slow headers":          {"for ever to send", manager(func(m *hcmv3.HttpConnectionManager) { m.RequestHeadersTimeout = nil })},
+		"a log of all requests": {"access log is not the one", manager(func(m *hcmv3.HttpConnectionManager) { m.AccessLog[0].Filter = nil })},
+		"another log beside it": {"access log is not the one", func(r *translate.Resources) {
+			l := r.Listeners[publicListener]
+			l.AccessLog = append(l.AccessLog, l.AccessLog[0])
+		}},
 		"a filter that mutates headers": {"early_header_mutation_extensions", manager(func(m *hcmv3.HttpConnectionManager) {
 			m.EarlyHeaderMutationExtensions = []*corev3.TypedExtensionConfig{{}}
 		})},

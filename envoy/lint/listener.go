@@ -7,20 +7,24 @@ import (
 	"strconv"
 	"strings"
 
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sallyport-project/sallyport/envoy/routing"
+	"github.com/sallyport-project/sallyport/envoy/translate"
 )
 
 func (l *lint) listeners() {
 	bound := map[string]string{}
 	each(l, "listener", l.resources.Listeners, func(listener *listenerv3.Listener) {
 		l.onlyFields("the listener", listener, "name", "stat_prefix", "address", "traffic_direction", "filter_chains",
-			"per_connection_buffer_limit_bytes", "listener_filters", "listener_filters_timeout")
+			"per_connection_buffer_limit_bytes", "listener_filters", "listener_filters_timeout", "access_log")
+		l.accessLog("the listener", listener.GetAccessLog(), translate.ConnectionLog(listener.GetName()))
 		socket := listener.GetAddress().GetSocketAddress()
 		address := net.JoinHostPort(socket.GetAddress(), strconv.Itoa(int(socket.GetPortValue())))
 		if other, taken := bound[address]; taken {
@@ -74,7 +78,15 @@ func (l *lint) filterChain(listener *listenerv3.Listener, chain *listenerv3.Filt
 		return
 	}
 	l.connectionManager(where, manager)
+	l.accessLog(where, manager.GetAccessLog(), translate.RequestLog(listener.GetName()))
 	l.use(listener, chain, manager.GetRds().GetRouteConfigName())
+}
+
+// accessLog wants a log to be the one that is made everywhere: another could send requests, tokens included, elsewhere.
+func (l *lint) accessLog(where string, logs, want []*accesslogv3.AccessLog) {
+	if !slices.EqualFunc(logs, want, func(a, b *accesslogv3.AccessLog) bool { return proto.Equal(a, b) }) {
+		l.found("%s: its access log is not the one that tells the authorization service of what is refused, and nothing else", where)
+	}
 }
 
 // use notes that a filter chain uses a route configuration, and which demands on its routes come from that.

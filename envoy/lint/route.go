@@ -57,13 +57,19 @@ func (l *lint) virtualHost(host *routev3.VirtualHost, by use) {
 
 // catchesAll tells whether a route takes every request and leads nowhere.
 func catchesAll(route *routev3.Route) bool {
-	return route.GetMatch().GetPrefix() == "/" && len(route.GetMatch().GetHeaders()) == 0 && route.GetDirectResponse() != nil
+	return !answered(route) && route.GetMatch().GetPrefix() == "/" && len(route.GetMatch().GetHeaders()) == 0 && route.GetDirectResponse() != nil
+}
+
+// answered tells whether the authorization service answers those whom the route's policy lets in.
+func answered(route *routev3.Route) bool {
+	context, _ := translate.Context(route, nil)
+	return context[checkcontext.Answer] != ""
 }
 
 // catchesTrace tells whether a route takes TRACE on every path and leads nowhere.
 func catchesTrace(route *routev3.Route) bool {
 	headers := route.GetMatch().GetHeaders()
-	return route.GetMatch().GetPrefix() == "/" && route.GetDirectResponse() != nil && len(headers) == 1 &&
+	return !answered(route) && route.GetMatch().GetPrefix() == "/" && route.GetDirectResponse() != nil && len(headers) == 1 &&
 		headers[0].GetName() == ":method" && headers[0].GetStringMatch().GetExact() == http.MethodTrace
 }
 
@@ -106,6 +112,10 @@ func (l *lint) context(where string, route *routev3.Route, chosen *routev3.Weigh
 
 func (l *lint) leadsNowhere(where string, route *routev3.Route, context map[string]string) {
 	l.onlyFields(where, route.GetDirectResponse(), "status") // a body would be an answer
+	if context[checkcontext.Answer] != "" {
+		l.answers(where, route, context)
+		return
+	}
 	if route.GetDirectResponse().GetStatus() < http.StatusBadRequest {
 		l.found("%s: it answers %d, and leads nowhere", where, route.GetDirectResponse().GetStatus())
 	}
@@ -113,6 +123,18 @@ func (l *lint) leadsNowhere(where string, route *routev3.Route, context map[stri
 	outcome := context[checkcontext.Outcome]
 	if outcome != checkcontext.OutcomeNoRoute && outcome != checkcontext.OutcomeMisdirected {
 		l.found("%s: its outcome %q is none", where, outcome)
+	}
+}
+
+// answers wants a route whose answer the authorization service gives to name its policy, and to have an error of its own for a
+// request that comes through.
+func (l *lint) answers(where string, route *routev3.Route, context map[string]string) {
+	if route.GetDirectResponse().GetStatus() != http.StatusServiceUnavailable {
+		l.found("%s: it answers %d by itself, where the authorization service has to", where, route.GetDirectResponse().GetStatus())
+	}
+	l.keys(where, context, checkcontext.Route, checkcontext.Rule, checkcontext.Policy, checkcontext.PolicyHash, checkcontext.Answer)
+	if context[checkcontext.Answer] != checkcontext.AnswerWhoAmI {
+		l.found("%s: its answer %q is none", where, context[checkcontext.Answer])
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 )
 
 // authorizationFilter asks the authorization service about each request, and lets none pass without its yes.
-func authorizationFilter(g *config.Gateway) *hcmv3.HttpFilter {
+func authorizationFilter(e *config.Entry) *hcmv3.HttpFilter {
+	g := e.Listener.Gateway
 	filter := &extauthzv3.ExtAuthz{
 		Services: &extauthzv3.ExtAuthz_GrpcService{GrpcService: &corev3.GrpcService{
 			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: bootstrap.AuthzCluster}},
@@ -34,8 +35,20 @@ func authorizationFilter(g *config.Gateway) *hcmv3.HttpFilter {
 		// The route was chosen before the check and stays: what was authorised is what is done.
 		ClearRouteCache: false,
 		// Method, host and path always come. Of the headers the service needs two: whether credentials are presented, and
-		// which request it is. Nobody's identity is taken from a header, and cookies are none of its business.
-		AllowedHeaders: &matcherv3.ListStringMatcher{Patterns: []*matcherv3.StringMatcher{exactly("authorization"), exactly("x-request-id")}},
+		// which request it is. Nobody's identity is taken from a header, and cookies are none of its business. Where callers may
+		// send intermediate authorities, these stand in a header that Envoy itself has written.
+		AllowedHeaders: &matcherv3.ListStringMatcher{Patterns: shownHeaders(e)},
 	}
 	return &hcmv3.HttpFilter{Name: AuthorizationFilter, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: pack(filter)}}
 }
+
+func shownHeaders(e *config.Entry) []*matcherv3.StringMatcher {
+	shown := []*matcherv3.StringMatcher{exactly("authorization"), exactly("x-request-id")}
+	if e.ClientAuth.TakesChain() {
+		shown = append(shown, exactly(ForwardedCertificateHeader))
+	}
+	return shown
+}
+
+// ForwardedCertificateHeader is the header in which Envoy passes on the certificates that a caller has sent.
+const ForwardedCertificateHeader = "x-forwarded-client-cert"

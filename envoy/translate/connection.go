@@ -66,7 +66,7 @@ func connectionManager(e *config.Entry) *hcmv3.HttpConnectionManager {
 			ConfigSource: aggregated(), RouteConfigName: RoutesName(e),
 		}},
 		HttpFilters: []*hcmv3.HttpFilter{
-			authorizationFilter(e.Listener.Gateway),
+			authorizationFilter(e),
 			TrailersFilter(),
 			{Name: routerName, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: pack(&routerv3.Router{
 				SuppressEnvoyHeaders: true, // x-envoy-upstream-service-time and the like are nobody's business
@@ -88,8 +88,8 @@ func connectionManager(e *config.Entry) *hcmv3.HttpConnectionManager {
 		InternalAddressConfig: &hcmv3.HttpConnectionManager_InternalAddressConfig{CidrRanges: []*corev3.CidrRange{
 			{AddressPrefix: nobody, PrefixLen: wrapperspb.UInt32(32)},
 		}},
-		// A caller's own x-forwarded-client-cert is removed; ours is not needed, as the check carries the certificate.
-		ForwardClientCertDetails: hcmv3.HttpConnectionManager_SANITIZE,
+		ForwardClientCertDetails:    forwardedCertificate(e),
+		SetCurrentClientCertDetails: forwardedDetails(e),
 		// Our own request id, which a caller can quote, and not one that it has chosen.
 		GenerateRequestId:            wrapperspb.Bool(true),
 		PreserveExternalRequestId:    false,
@@ -112,7 +112,24 @@ func connectionManager(e *config.Entry) *hcmv3.HttpConnectionManager {
 			InitialConnectionWindowSize: wrapperspb.UInt32(connectionWindow),
 		},
 		LocalReplyConfig: traceReply(),
+		AccessLog:        RequestLog(ListenerName(e.Listener)),
 	}
+}
+
+// forwardedCertificate removes a caller's own x-forwarded-client-cert. Ours is needed only where callers may send
+// intermediate authorities: those stand nowhere else. The authorization service has it removed before the upstream.
+func forwardedCertificate(e *config.Entry) hcmv3.HttpConnectionManager_ForwardClientCertDetails {
+	if e.ClientAuth.TakesChain() {
+		return hcmv3.HttpConnectionManager_SANITIZE_SET
+	}
+	return hcmv3.HttpConnectionManager_SANITIZE
+}
+
+func forwardedDetails(e *config.Entry) *hcmv3.HttpConnectionManager_SetCurrentClientCertDetails {
+	if !e.ClientAuth.TakesChain() {
+		return nil
+	}
+	return &hcmv3.HttpConnectionManager_SetCurrentClientCertDetails{Chain: true}
 }
 
 func escapedSlashes(l *config.Listener) hcmv3.HttpConnectionManager_PathWithEscapedSlashesAction {

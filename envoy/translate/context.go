@@ -36,7 +36,7 @@ func outcomeContext(e *config.Entry, outcome string) map[string]string {
 	return context
 }
 
-// ruleContext is what the route of a rule says; the upstream is the chosen weighted cluster's to say where there are
+// ruleContext is what the route of a rule says: what is answered, or which upstream is asked. The upstream is the chosen weighted cluster's to say where there are
 // several, and Envoy merges the two.
 func ruleContext(e *config.Entry, rule *config.Rule) map[string]string {
 	context := entryContext(e)
@@ -44,6 +44,9 @@ func ruleContext(e *config.Entry, rule *config.Rule) map[string]string {
 	context[checkcontext.Rule] = rule.Name
 	context[checkcontext.Policy] = rule.Policy.Name
 	context[checkcontext.PolicyHash] = rule.Policy.Version
+	if rule.WhoAmI {
+		context[checkcontext.Answer] = checkcontext.AnswerWhoAmI
+	}
 	if len(rule.Upstreams) == 1 {
 		context[checkcontext.Upstream] = rule.Upstreams[0].Upstream.Name
 	}

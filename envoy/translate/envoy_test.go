@@ -114,19 +114,25 @@ type edge struct {
 func newEdge(t *testing.T) *edge {
 	t.Helper()
 	e := &edge{T: t, port: freePort(t), internal: newIssuer(t, "internal"), partners: newIssuer(t, "partners"), authorizer: &authorizer{}}
-	address := api(t, e.internal, "api.internal", "api-h2.internal")
+	resources := e.resources()
+	authorization, stop := serveAuthorizer(t, e.authorizer)
+	e.stopAuthorizer = stop
+	e.admin = runEnvoy(t, resources, authorization)
+	return e
+}
+
+// resources are those of the live configuration.
+func (e *edge) resources() *translate.Resources {
+	e.Helper()
+	address := api(e.T, e.internal, "api.internal", "api-h2.internal")
 	_, apiPort, _ := strings.Cut(address, ":")
-	model := build(t, fmt.Sprintf(live, e.port, address, apiPort))
-	resources := translate.Group(model, &inventory.Snapshot{
+	model := build(e.T, fmt.Sprintf(live, e.port, address, apiPort))
+	return translate.Group(model, &inventory.Snapshot{
 		Truststores: map[string]*inventory.Truststore{"partners": e.partners.truststore(), "internal": e.internal.truststore()},
 		Certificates: map[string]*inventory.KeyPair{
 			"server": inForce(e.internal.server("*.example.org")), "client": inForce(e.internal.client("edge")),
 		},
 	}, "edge")
-	authorization, stop := serveAuthorizer(t, e.authorizer)
-	e.stopAuthorizer = stop
-	e.admin = runEnvoy(t, resources, authorization)
-	return e
 }
 
 // answer is what a caller gets.

@@ -32,6 +32,7 @@ func listener(l *config.Listener, entries []*config.Entry) *listenerv3.Listener 
 		TrafficDirection: corev3.TrafficDirection_INBOUND,
 		// Without a limit, a caller that reads slowly has Envoy hold a megabyte of each answer.
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
+		AccessLog:                     ConnectionLog(ListenerName(l)),
 	}
 	for _, e := range entries {
 		made.FilterChains = append(made.FilterChains, filterChain(e))

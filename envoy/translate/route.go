@@ -138,12 +138,18 @@ func traceRoute(e *config.Entry) *routev3.Route {
 }
 
 func ruleRoute(e *config.Entry, rule *config.Rule) *routev3.Route {
-	return &routev3.Route{
+	route := &routev3.Route{
 		Name:                 rule.Route.Name + "/" + rule.Name,
 		Match:                routeMatch(rule.Match),
-		Action:               &routev3.Route_Route{Route: routeAction(rule)},
 		TypedPerFilterConfig: settings(ruleContext(e, rule)),
 	}
+	if rule.WhoAmI {
+		// The authorization service answers, and never lets such a request on. The status is what would come of it if it did.
+		route.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: http.StatusServiceUnavailable}}
+	} else {
+		route.Action = &routev3.Route_Route{Route: routeAction(rule)}
+	}
+	return route
 }
 
 func routeMatch(m config.Match) *routev3.RouteMatch {
@@ -183,8 +189,6 @@ func routeMatch(m config.Match) *routev3.RouteMatch {
 	return match
 }
 
-// routeAction leads to the rule's upstreams. One that is called over TLS is called by its server name in the Host header
-// as well: a server that has its hosts by name, as our own gateways do, takes the two together or not at all.
 // routeAction leads to the rule's upstreams. One that is called over TLS is asked for by the name that it is verified by,
 // in SNI and Host alike: a server that compares the two, as ours do, would answer 421 to the caller's own Host.
 func routeAction(rule *config.Rule) *routev3.RouteAction {

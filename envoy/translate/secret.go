@@ -2,12 +2,14 @@ package translate
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
 	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/pki/inventory"
 )
 
 // entrySecrets adds the secrets of an entry. It tells whether all are there that the entry cannot be served without.
@@ -26,10 +28,10 @@ func (t *translation) entrySecrets(e *config.Entry) bool {
 	if e.ClientAuth.Mode == config.ClientAuthNone {
 		return true
 	}
-	var anchors [][]byte
+	var present []*inventory.Truststore
 	for _, truststore := range e.ClientAuth.Truststores {
 		if found := t.material.Truststores[truststore.Name]; found != nil {
-			anchors = append(anchors, found.PEM)
+			present = append(present, found)
 			continue
 		}
 		effect := "callers whom it vouches for are refused"
@@ -38,10 +40,17 @@ func (t *translation) entrySecrets(e *config.Entry) bool {
 		}
 		t.problem(e.Origin, subject, "Truststore", truststore.Name, effect)
 	}
-	if len(anchors) == 0 {
+	if len(present) == 0 {
 		return false
 	}
-	t.secret(validationContext(TruststoresName(e), bytes.Join(anchors, nil), e.ClientAuth.Explain))
+	context := validationContext(present...)
+	if e.ClientAuth.Explain {
+		// The handshake succeeds, and the authorization service, which verifies every certificate again, answers 403.
+		context.TrustChainVerification = tlsv3.CertificateValidationContext_ACCEPT_UNTRUSTED
+	} else if lists := listsForCallers(present); len(lists) > 0 {
+		context.Crl = inline(lists)
+	}
+	t.secret(&tlsv3.Secret{Name: TruststoresName(e), Type: &tlsv3.Secret_ValidationContext{ValidationContext: context}})
 	return true
 }
 
@@ -54,8 +63,13 @@ func (t *translation) upstreamSecrets(u *config.Upstream) bool {
 	subject := fmt.Sprintf("the Upstream %q", u.Name)
 	const effect = "requests for it are answered 503"
 	truststore := t.material.Truststores[u.TLS.Truststore.Name]
-	if truststore == nil {
+	switch {
+	case truststore == nil:
 		t.problem(u.Origin, subject, "Truststore", u.TLS.Truststore.Name, effect)
+		complete = false
+	case truststore.Revocation.Mode == inventory.RevocationRequired && len(truststore.Revocation.ProxyPEM) == 0:
+		// Nobody but the proxy verifies an upstream, so without lists a revoked one would be trusted.
+		t.problem(u.Origin, subject, "current revocation list of each authority of the Truststore", u.TLS.Truststore.Name, effect)
 		complete = false
 	}
 	if c := u.TLS.ClientCertificate; c != nil && t.material.Certificates[c.Name] == nil {
@@ -65,7 +79,11 @@ func (t *translation) upstreamSecrets(u *config.Upstream) bool {
 	if !complete {
 		return false
 	}
-	t.secret(validationContext(TruststoreName(u.TLS.Truststore), truststore.PEM, false))
+	context := validationContext(truststore)
+	if lists := truststore.Revocation.ProxyPEM; len(lists) > 0 {
+		context.Crl = inline(lists)
+	}
+	t.secret(&tlsv3.Secret{Name: TruststoreName(u.TLS.Truststore), Type: &tlsv3.Secret_ValidationContext{ValidationContext: context}})
 	if u.TLS.ClientCertificate != nil {
 		t.certificate(u.TLS.ClientCertificate)
 	}
@@ -88,15 +106,38 @@ func (t *translation) certificate(c *config.Certificate) bool {
 	return true
 }
 
-// validationContext makes the secret with which certificates are verified. What becomes of an untrusted one stands here
-// and not in the listener, so that changing it drains no connection.
-func validationContext(name string, anchors []byte, explain bool) *tlsv3.Secret {
-	context := &tlsv3.CertificateValidationContext{TrustedCa: inline(anchors)}
-	if explain {
-		// The handshake succeeds, and the authorization service, which verifies every certificate again, answers 403.
-		context.TrustChainVerification = tlsv3.CertificateValidationContext_ACCEPT_UNTRUSTED
+// validationContext is that with which certificates are verified. What becomes of an untrusted one stands there and not in
+// the listener, so that changing it drains no connection.
+func validationContext(truststores ...*inventory.Truststore) *tlsv3.CertificateValidationContext {
+	var anchors [][]byte
+	for _, truststore := range truststores {
+		anchors = append(anchors, truststore.PEM)
 	}
-	return &tlsv3.Secret{Name: name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: context}}
+	return &tlsv3.CertificateValidationContext{TrustedCa: inline(bytes.Join(anchors, nil))}
+}
+
+// listsForCallers are the revocation lists of all truststores of an entry, or none: with any list, Envoy wants one of every
+// authority, and refuses the handshake of a good certificate where one is missing or has run out. So there are none where
+// one has a grace, or takes authorities that are not known here. Either way callers' certificates are held against the
+// lists by the authorization service, on each request.
+func listsForCallers(truststores []*inventory.Truststore) []byte {
+	var lists [][]byte
+	authorities := make(map[string]*x509.Certificate)
+	for _, truststore := range truststores {
+		if len(truststore.Revocation.ProxyPEM) == 0 || truststore.Revocation.Grace > 0 || truststore.Intermediates.FromCaller {
+			return nil
+		}
+		for _, anchor := range truststore.Anchors {
+			// Envoy finds an authority's list by the authority's name.
+			subject := string(anchor.RawSubject)
+			if other := authorities[subject]; other != nil && !bytes.Equal(other.RawSubjectPublicKeyInfo, anchor.RawSubjectPublicKeyInfo) {
+				return nil
+			}
+			authorities[subject] = anchor
+		}
+		lists = append(lists, truststore.Revocation.ProxyPEM)
+	}
+	return bytes.Join(lists, nil)
 }
 
 func inline(content []byte) *corev3.DataSource {

@@ -1,11 +1,15 @@
 package inventory
 
 import (
+	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sallyport-project/sallyport/pki/ca"
+	"github.com/sallyport-project/sallyport/pki/material"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
@@ -56,12 +60,9 @@ func (l *look) authorityByMaterial(name string, source *sallyportv1.AuthorityMat
 	if !l.config.TruststoresOnly && l.specs.signs(name) {
 		return l.signingAuthority(certificatePEM, source)
 	}
-	certificates, err := ca.ParseCertificates(certificatePEM)
+	certificates, err := ca.ParseCertificates(certificatePEM) // its own, then those above it
 	if err != nil {
 		return nil, err
-	}
-	if len(certificates) != 1 {
-		return nil, fmt.Errorf("%d certificates were found where one is wanted", len(certificates))
 	}
 	if err := ca.CheckAuthority(certificates[0]); err != nil {
 		return nil, err
@@ -73,15 +74,52 @@ func (l *look) signingAuthority(certificatePEM []byte, source *sallyportv1.Autho
 	if source.GetPrivateKey() == "" {
 		return nil, errors.New("it issues certificates and has no private_key")
 	}
-	keyPEM, err := l.read(source.GetPrivateKey())
-	if err != nil {
-		return nil, fmt.Errorf("its private key: %w", err)
-	}
-	signer, err := ca.Load(certificatePEM, keyPEM, l.config.Clock)
+	signer, err := l.loadAuthority(certificatePEM, source.GetPrivateKey())
 	if err != nil {
 		return nil, err
 	}
 	return &authority{certificate: signer.Certificate(), signer: signer}, nil
+}
+
+// loadAuthority brings a certificate together with its key: one that is read, or one that stays in a KMS.
+func (l *look) loadAuthority(certificatePEM []byte, key string) (*ca.Authority, error) {
+	if reference, err := material.Parse(key); err == nil && reference.Scheme == material.KMS {
+		signer, err := l.kmsKey(reference)
+		if err != nil {
+			l.due(l.now.Add(retryIssuing))
+			return nil, fmt.Errorf("its private key: %w", err)
+		}
+		return ca.LoadWith(certificatePEM, signer, l.config.Clock)
+	}
+	keyPEM, err := l.read(key)
+	if err != nil {
+		return nil, fmt.Errorf("its private key: %w", err)
+	}
+	return ca.Load(certificatePEM, keyPEM, l.config.Clock)
+}
+
+// kmsTimeout bounds how long a KMS may take to show a public key.
+const kmsTimeout = 5 * time.Second
+
+// kmsKey asks a KMS for a key once.
+func (l *look) kmsKey(reference material.Reference) (crypto.Signer, error) {
+	if err := l.config.Store.Allowed(reference); err != nil {
+		return nil, err
+	}
+	if known := l.memory.kms[reference.Value]; known != nil {
+		return known, nil
+	}
+	if l.config.KMS == nil {
+		return nil, errors.New("no KMS can be reached from here")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), kmsTimeout) // a look belongs to no caller
+	defer cancel()
+	signer, err := l.config.KMS(ctx, reference.Value)
+	if err != nil {
+		return nil, err
+	}
+	l.memory.kms[reference.Value] = signer
+	return signer, nil
 }
 
 // developmentAuthority returns one from memory, from the state folder, or makes it.

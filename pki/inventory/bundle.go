@@ -114,13 +114,3 @@ func compareAnchors(a, b *x509.Certificate) int {
 	sumA, sumB := sha256.Sum256(a.Raw), sha256.Sum256(b.Raw)
 	return bytes.Compare(sumA[:], sumB[:])
 }
-
-// newTruststore encodes anchors, which are sorted and at least one.
-func newTruststore(name string, anchors []*x509.Certificate) *Truststore {
-	var encoded []byte
-	for _, anchor := range anchors {
-		encoded = append(encoded, ca.EncodeCertificate(anchor)...)
-	}
-	sum := sha256.Sum256(encoded)
-	return &Truststore{Name: name, Anchors: anchors, PEM: encoded, Hash: fmt.Sprintf("%x", sum)}
-}

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"slices"
@@ -98,10 +99,16 @@ func TestTruststoreIsTheSameInWhateverOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, second := newTruststore("t", one.Anchors), newTruststore("t", two.Anchors)
+	first, second := sealed(one.Anchors), sealed(two.Anchors)
 	if first.Hash != second.Hash || !bytes.Equal(first.PEM, second.PEM) || len(first.Hash) != 64 {
 		t.Errorf("hashes %s and %s", first.Hash, second.Hash)
 	}
+}
+
+func sealed(anchors []*x509.Certificate) *Truststore {
+	t := &Truststore{Name: "t", Anchors: anchors}
+	t.seal()
+	return t
 }
 
 func FuzzParseBundle(f *testing.F) {
@@ -127,9 +134,9 @@ func FuzzParseBundle(f *testing.F) {
 		if err != nil {
 			return
 		}
-		truststore := newTruststore("t", bundle.Anchors)
+		truststore := sealed(bundle.Anchors)
 		again, err := ParseBundle(truststore.PEM, noon)
-		if err != nil || len(again.LeftOut) != 0 || newTruststore("t", again.Anchors).Hash != truststore.Hash {
+		if err != nil || len(again.LeftOut) != 0 || sealed(again.Anchors).Hash != truststore.Hash {
 			t.Fatalf("what was written is read otherwise: %v, %v", again.LeftOut, err)
 		}
 	})

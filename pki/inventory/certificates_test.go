@@ -28,14 +28,14 @@ func TestCertificateByMaterialKeepsItsLastGoodValue(t *testing.T) {
 		damage func()
 		words  string
 	}{
-		"the certificate is gone":      {func() { f.remove("edge.pem") }, "its certificate"},
-		"the key is gone":              {func() { f.remove("edge-key.pem") }, "its private key"},
-		"the key is another's":         {func() { f.write("edge-key.pem", second.PrivateKeyPEM) }, "belongs to another certificate"},
-		"only the certificate is new":  {func() { f.write("edge.pem", second.CertificatePEM) }, "if both are being replaced"},
-		"the certificate is rubbish":   {func() { f.write("edge.pem", []byte("rubbish")) }, "no certificate"},
-		"the certificate has expired":  {func() { good(f.issueBy(authority, "short", time.Nanosecond)); f.clock.advance(2 * time.Second) }, "expired"},
-		"there is no source":           {func() { f.specs.Certificates["edge"] = nil }, "no source"},
-		"a reference is not supported": {func() { f.specs.Certificates["edge"] = certificateMaterial("s3://b/k", "file:edge-key.pem") }, "not supported yet"},
+		"the certificate is gone":     {func() { f.remove("edge.pem") }, "its certificate"},
+		"the key is gone":             {func() { f.remove("edge-key.pem") }, "its private key"},
+		"the key is another's":        {func() { f.write("edge-key.pem", second.PrivateKeyPEM) }, "belongs to another certificate"},
+		"only the certificate is new": {func() { f.write("edge.pem", second.CertificatePEM) }, "if both are being replaced"},
+		"the certificate is rubbish":  {func() { f.write("edge.pem", []byte("rubbish")) }, "no certificate"},
+		"the certificate has expired": {func() { good(f.issueBy(authority, "short", time.Nanosecond)); f.clock.advance(2 * time.Second) }, "expired"},
+		"there is no source":          {func() { f.specs.Certificates["edge"] = nil }, "no source"},
+		"a reference is malformed":    {func() { f.specs.Certificates["edge"] = certificateMaterial("s3://b/k", "file:edge-key.pem") }, "bucket's name is malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.T = t

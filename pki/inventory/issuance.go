@@ -13,9 +13,10 @@ type issuance struct {
 	// Request is a hash of the authority and everything that it was asked for.
 	Request string `json:"request"`
 	// IssuedAt is when, because notBefore lies a little earlier.
-	IssuedAt       time.Time `json:"issued_at"`
-	CertificatePEM string    `json:"certificate"`
-	PrivateKeyPEM  string    `json:"private_key"`
+	IssuedAt time.Time `json:"issued_at"`
+	// CertificatePEM is the chain without the root.
+	CertificatePEM string `json:"certificate"`
+	PrivateKeyPEM  string `json:"private_key"`
 }
 
 // retryIssuing is how long to wait after a certificate could not be issued.
@@ -38,7 +39,7 @@ func (l *look) issue(name string, signer *ca.Authority, request ca.Request) (*Ke
 	}
 	fresh := issuance{
 		Request: wanted, IssuedAt: l.now,
-		CertificatePEM: string(issued.CertificatePEM), PrivateKeyPEM: string(issued.PrivateKeyPEM),
+		CertificatePEM: string(issued.ChainPEM()), PrivateKeyPEM: string(issued.PrivateKeyPEM),
 	}
 	if err := l.state.saveIssued(name, fresh); err != nil {
 		l.logger.Warn("an issued certificate cannot be kept over a restart", "name", name, "error", err)

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"crypto"
 	"crypto/x509"
 	"fmt"
 	"path/filepath"
@@ -26,6 +27,8 @@ type Config struct {
 	Store *material.Store
 	// Base is the folder of the configuration, against which relative paths are resolved.
 	Base string
+	// KMS returns a private key that lives in AWS KMS, by its id. Nil: there is none.
+	KMS func(ctx context.Context, keyID string) (crypto.Signer, error)
 	// StateDir keeps development authorities and issued certificates over a restart: keys with mode 0600 in folders of
 	// mode 0700. It is made if needed. If empty, they live in memory.
 	StateDir string
@@ -131,9 +134,9 @@ func (k *Keeper) Apply(ctx context.Context, specs Specs) *Snapshot {
 	}
 	k.specs = specs
 	if !k.config.Substitute {
-		k.config.Store.Watch(references(specs.texts(k.config.TruststoresOnly), k.config.Base))
+		k.config.Store.Watch(ctx, specs.sources(k.config.TruststoresOnly, k.config.Base))
 	}
-	k.refresh()
+	k.refresh() //nolint:contextcheck // a look belongs to no caller
 	select {
 	case k.applied <- struct{}{}:
 	default:
@@ -164,7 +167,7 @@ func (k *Keeper) follow(ctx context.Context) {
 		case <-k.after(k.untilNext()):
 		}
 		k.mu.Lock()
-		k.refresh()
+		k.refresh() //nolint:contextcheck // a look belongs to no caller
 		k.mu.Unlock()
 	}
 }

@@ -24,6 +24,7 @@ type look struct {
 
 	authorities map[string]*authority
 	truststores map[string]*Truststore
+	holdings    map[string]holdings      // of truststores
 	anchors     map[string]*ca.Authority // of truststores
 	pairs       map[string]*KeyPair
 	issued      map[string]issuance
@@ -36,6 +37,7 @@ func (k *Keeper) refresh() {
 		now:         k.config.Clock(),
 		authorities: make(map[string]*authority),
 		truststores: make(map[string]*Truststore),
+		holdings:    make(map[string]holdings),
 		anchors:     make(map[string]*ca.Authority),
 		pairs:       make(map[string]*KeyPair),
 		issued:      make(map[string]issuance),
@@ -63,6 +65,13 @@ func (l *look) problem(kind, name string, err error, inForce bool) {
 func (l *look) due(at time.Time) {
 	if l.next.IsZero() || at.Before(l.next) {
 		l.next = at
+	}
+}
+
+// dueIfAhead asks for another look at a moment, unless it is over.
+func (l *look) dueIfAhead(at time.Time) {
+	if at.After(l.now) {
+		l.due(at)
 	}
 }
 
@@ -94,10 +103,10 @@ var errDevelopment = errors.New("`serve` refuses a development authority and wha
 
 // related reports whether two authorities have the same key, or one has signed the other.
 func related(a, b *x509.Certificate) bool {
-	return bytes.Equal(a.RawSubjectPublicKeyInfo, b.RawSubjectPublicKeyInfo) || signed(a, b) || signed(b, a)
+	return bytes.Equal(a.RawSubjectPublicKeyInfo, b.RawSubjectPublicKeyInfo) || hasSigned(a, b) || hasSigned(b, a)
 }
 
-func signed(issuer, certificate *x509.Certificate) bool {
+func hasSigned(issuer, certificate *x509.Certificate) bool {
 	return issuer.CheckSignature(certificate.SignatureAlgorithm, certificate.RawTBSCertificate, certificate.Signature) == nil
 }
 
@@ -110,6 +119,7 @@ func (k *Keeper) publish(l *look) {
 
 	k.memory.content, k.memory.next = content, l.next
 	k.memory.authorities, k.memory.truststores = l.authorities, l.truststores
+	k.memory.holdings = l.holdings
 	k.memory.pairs, k.memory.issued = l.pairs, l.issued
 	if contentDiffers {
 		k.memory.generation++

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"crypto"
 	"time"
 
 	"github.com/sallyport-project/sallyport/pki/ca"
@@ -14,11 +15,16 @@ type memory struct {
 	problems    map[problemKey]time.Time
 	authorities map[string]*authority
 	truststores map[string]*Truststore
+	holdings    map[string]holdings // of truststores
 	pairs       map[string]*KeyPair
 	issued      map[string]issuance
+	// Keys that live in a KMS, by their id.
+	kms map[string]crypto.Signer
 	// Development authorities stay in memory for good, so that one without a StateDir is the same when its resource
 	// comes back.
 	development map[developmentKey]*ca.Authority
+	// What was seen of a truststore stays for good as well.
+	seen map[string]*seen
 }
 
 func newMemory() memory {
@@ -26,9 +32,12 @@ func newMemory() memory {
 		problems:    make(map[problemKey]time.Time),
 		authorities: make(map[string]*authority),
 		truststores: make(map[string]*Truststore),
+		holdings:    make(map[string]holdings),
 		pairs:       make(map[string]*KeyPair),
 		issued:      make(map[string]issuance),
+		kms:         make(map[string]crypto.Signer),
 		development: make(map[developmentKey]*ca.Authority),
+		seen:        make(map[string]*seen),
 	}
 }
 

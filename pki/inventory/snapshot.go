@@ -23,18 +23,6 @@ type Snapshot struct {
 	Problems []Problem
 }
 
-// Truststore is a bundle of trust anchors, at least one.
-type Truststore struct {
-	Name string
-	// Anchors are sorted by their SHA-256, each once. None had expired when it was read; verifiers must look at the dates
-	// again.
-	Anchors []*x509.Certificate
-	// PEM holds the anchors, in that order, and nothing else.
-	PEM []byte
-	// Hash is the SHA-256 of PEM in hexadecimal.
-	Hash string
-}
-
 // KeyPair is a certificate chain and private key to present. It is a secret: print its String, never its fields.
 type KeyPair struct {
 	Name string

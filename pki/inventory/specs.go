@@ -30,38 +30,51 @@ func (s Specs) signs(authority string) bool {
 	return false
 }
 
-// texts are all references that stand in the resources and are read, malformed ones included.
-func (s Specs) texts(truststoresOnly bool) []string {
-	var texts []string
+// sources are all references that stand in the resources and are read, resolved against a folder. Malformed ones are left
+// out: they become problems of their resources.
+func (s Specs) sources(truststoresOnly bool, folder string) []material.Source {
+	found := sources{folder: folder}
 	for name, spec := range s.Authorities {
 		if source := spec.GetMaterial(); source != nil {
-			texts = append(texts, source.GetCertificate())
+			found.add(material.Source{}, material.Parse, source.GetCertificate())
 			if !truststoresOnly && s.signs(name) {
-				texts = append(texts, source.GetPrivateKey())
+				found.add(material.Source{}, material.Parse, source.GetPrivateKey())
 			}
 		}
 	}
 	for _, spec := range s.Truststores {
-		texts = append(texts, spec.GetBundle())
+		like := material.Source{Refresh: spec.GetRefresh().AsDuration(), ExpectedOwner: spec.GetExpectedBucketOwner()}
+		found.add(like, material.Parse, spec.GetBundle())
+		if manifest, err := manifestReference(spec.GetBundle(), spec.GetManifest()); err == nil && len(spec.GetSigners()) > 0 {
+			found.add(like, material.Parse, manifest.String())
+		}
+		found.add(like, material.Parse, spec.GetSigners()...)
+		found.add(like, material.ParseList, spec.GetRevocation().GetLists()...)
+		found.add(like, material.ParseList, spec.GetIssuance().GetRegisters()...)
 	}
 	if truststoresOnly {
-		return texts
+		return found.all
 	}
 	for _, spec := range s.Certificates {
 		if source := spec.GetMaterial(); source != nil {
-			texts = append(texts, source.GetCertificate(), source.GetPrivateKey())
+			found.add(material.Source{}, material.Parse, source.GetCertificate(), source.GetPrivateKey())
 		}
 	}
-	return texts
+	return found.all
 }
 
-// references are the well-formed ones among texts, resolved against a folder.
-func references(texts []string, folder string) []material.Reference {
-	var found []material.Reference
+// sources collects what is to be watched.
+type sources struct {
+	folder string
+	all    []material.Source
+}
+
+// add collects the well-formed ones among texts, to be watched like a source.
+func (s *sources) add(like material.Source, parse func(string) (material.Reference, error), texts ...string) {
 	for _, text := range texts {
-		if reference, err := material.Parse(text); err == nil {
-			found = append(found, reference.In(folder))
+		if reference, err := parse(text); err == nil {
+			like.Reference = reference.In(s.folder)
+			s.all = append(s.all, like)
 		}
 	}
-	return found
 }

@@ -10,14 +10,16 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/sallyport-project/sallyport/internal/atomicfile"
 	"github.com/sallyport-project/sallyport/pki/ca"
 )
 
-// state keeps what we made ourselves over a restart:
+// state keeps over a restart what we made ourselves, and what must not be forgotten:
 //
 //	authorities/<name>/ca.pem, ca-key.pem    development authorities
 //	truststores/<name>/ca.pem, ca-key.pem    those that substitute mode makes for a Truststore
 //	certificates/<name>.json                 what was issued last, key included
+//	seen/<name>.json                         the highest numbers that were seen of a truststore's lists, registers and manifest
 //
 // Folders have mode 0700, keys 0600. Without a folder nothing is kept.
 type state struct {
@@ -182,22 +184,5 @@ func (s state) saveIssued(name string, issued issuance) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("keep an issued certificate: %w", err)
 	}
-	return replaceFile(path, data)
-}
-
-// replaceFile writes a file of mode 0600 beside its place and moves it there.
-func replaceFile(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".making-") // mode 0600
-	if err != nil {
-		return fmt.Errorf("replace %s: %w", path, err)
-	}
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("replace %s: %w", path, err), os.Remove(file.Name()))
-	}
-	return nil
+	return atomicfile.Replace(path, data, 0o600)
 }

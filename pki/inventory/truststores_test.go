@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"crypto/x509"
 	"slices"
 	"testing"
@@ -27,10 +28,13 @@ func TestTruststoreKeepsItsLastGoodValue(t *testing.T) {
 		"the file is gone":          {func() { f.remove("partners.pem") }, "no such file"},
 		"the file is empty":         {func() { f.write("partners.pem") }, "empty"},
 		"the file is rubbish":       {func() { f.write("partners.pem", []byte("rubbish")) }, "no certificate authority"},
+		"the file is torn":          {func() { f.write("partners.pem", a.CertificatePEM()[:200]) }, "not well-formed PEM"},
+		"the file has 5 MB":         {func() { f.write("partners.pem", bytes.Repeat(a.CertificatePEM(), 5<<20/len(a.CertificatePEM())+1)) }, "larger than"},
+		"the file is a list":        {func() { f.write("partners.pem", f.list(a, 1)) }, "no certificate authority"},
 		"the file holds a key":      {func() { f.write("partners.pem", a.CertificatePEM(), a.KeyPair().PrivateKeyPEM) }, "private key"},
 		"the file holds a leaf":     {func() { f.write("partners.pem", f.issueBy(a, "leaf", 0).CertificatePEM) }, "not a certificate authority's"},
 		"the reference is unknown":  {func() { f.specs.Truststores["partners"] = bundle("vault:partners") }, "unknown scheme"},
-		"the reference is not ours": {func() { f.specs.Truststores["partners"] = bundle("s3://bucket/partners.pem") }, "not supported yet"},
+		"the reference is not ours": {func() { f.specs.Truststores["partners"] = bundle("s3://bucket/partners.pem") }, "cannot be read here"},
 		"no such authority":         {func() { f.specs.Truststores["partners"] = bundle("authority:nobody") }, "no good Authority"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -61,13 +61,58 @@ func TestAllowListRefusesAPathThatIsNotCleaned(t *testing.T) {
 	}
 }
 
+func TestAllowListCoversRemoteReferencesBySegments(t *testing.T) {
+	for name, test := range map[string]struct {
+		prefix, reference string
+		allowed           bool
+	}{
+		"every object":                         {"s3:", "s3://bucket/key", true},
+		"a bucket":                             {"s3://bucket", "s3://bucket/a/b", true},
+		"a bucket with a slash":                {"s3://bucket/", "s3://bucket/a/b", true},
+		"another bucket, same beginning":       {"s3://bucket", "s3://bucket-other/a", false},
+		"beneath a key":                        {"s3://bucket/keys", "s3://bucket/keys/a", true},
+		"beneath a key with a slash":           {"s3://bucket/keys/", "s3://bucket/keys/a", true},
+		"the key itself":                       {"s3://bucket/keys/a", "s3://bucket/keys/a", true},
+		"a version of the key":                 {"s3://bucket/keys/a", "s3://bucket/keys/a?version=1", true},
+		"a sibling with the same beginning":    {"s3://bucket/keys", "s3://bucket/keys-other/a", false},
+		"a secret by the beginning":            {"secretsmanager:ours/", "secretsmanager:ours/a#b", true},
+		"another secret":                       {"secretsmanager:ours/", "secretsmanager:theirs/a", false},
+		"a secret by its ARN":                  {"secretsmanager:ours/", "secretsmanager:arn:aws:secretsmanager:a:1:secret:ours/a", false},
+		"every key":                            {"awskms:", "awskms:alias/ca", true},
+		"a key by the beginning":               {"awskms:alias/ours-", "awskms:alias/ours-ca", true},
+		"another key":                          {"awskms:alias/ours-", "awskms:alias/theirs", false},
+		"a host":                               {"https://host/", "https://host/a/b?c=d", true},
+		"a host without a slash":               {"https://host", "https://host/a", true},
+		"another host with the same beginning": {"https://host", "https://host.example.org/a", false},
+		"another port":                         {"https://host/", "https://host:8443/a", false},
+		"the same host without security":       {"https://host/", "http://host/a", false},
+		"beneath a path":                       {"https://host/a", "https://host/a/b", true},
+		"beside a path":                        {"https://host/a", "https://host/ab", false},
+		"a file where S3 is allowed":           {"s3:", "file:/etc/shadow", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			list, err := ParseAllowList([]string{test.prefix}, "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			reference, problem := parse(test.reference)
+			if problem != "" {
+				t.Fatal(problem)
+			}
+			if err := list.Check(reference); test.allowed && err != nil || !test.allowed && !errors.Is(err, ErrNotAllowed) {
+				t.Errorf("got %v, allowed %v", err, test.allowed)
+			}
+		})
+	}
+}
+
 func TestParseAllowListRefuses(t *testing.T) {
-	for _, prefix := range []string{"", "/etc", "vault:a", "authority:a", "file:///etc", "env:A=b", "s3://bucket/", "awskms:"} {
+	for _, prefix := range []string{
+		"", "/etc", "vault:a", "authority:a", "file:///etc", "env:A=b", "s3:bucket", "s3://B", "s3://bucket/a/../b",
+		"s3://bucket/a?version=1", "secretsmanager:a b", "awskms:a b", "https://", "https://a@host/", "https://host/?a=b", "https://host/../a",
+	} {
 		if _, err := ParseAllowList([]string{prefix}, "/"); err == nil {
 			t.Errorf("%q was taken", prefix)
 		}
-	}
-	if _, err := ParseAllowList([]string{"s3://bucket/"}, "/"); !errors.Is(err, ErrNotSupportedYet) {
-		t.Errorf("got %v", err)
 	}
 }

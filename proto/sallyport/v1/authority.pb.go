@@ -222,9 +222,10 @@ func (*DevelopmentAuthority) Descriptor() ([]byte, []int) {
 // AuthorityMaterial refers to a CA's certificate and private key.
 type AuthorityMaterial struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Reference to the CA certificate in PEM: `file:` or `env:`.
+	// Reference to the CA certificate in PEM: `file:`, `env:`, `s3://bucket/key` or `secretsmanager:name#field`.
 	Certificate string `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	// Reference to the private key in PEM (PKCS#8): `file:` or `env:`. Needed only where Certificates are issued by this authority.
+	// Reference to the private key in PEM (PKCS#8): `file:`, `env:` or `secretsmanager:name#field`; or `awskms:` and the id of a key that
+	// never leaves AWS KMS. Needed only where Certificates are issued by this authority.
 	PrivateKey    string `protobuf:"bytes,2,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

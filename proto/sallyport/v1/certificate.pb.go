@@ -339,9 +339,9 @@ func (x *IssuedCertificate) GetLifetime() *durationpb.Duration {
 // CertificateMaterial refers to a key pair.
 type CertificateMaterial struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Reference to the certificate and its chain in PEM, leaf first: `file:` or `env:`.
+	// Reference to the certificate and its chain in PEM, leaf first: `file:`, `env:`, `s3://bucket/key` or `secretsmanager:name#field`.
 	Certificate string `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
-	// Reference to the private key in PEM: `file:` or `env:`.
+	// Reference to the private key in PEM: `file:`, `env:` or `secretsmanager:name#field`.
 	PrivateKey    string `protobuf:"bytes,2,opt,name=private_key,json=privateKey,proto3" json:"private_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -104,18 +104,18 @@ type ConsumerSpec struct {
 	Certificates []*CertificateMatch `protobuf:"bytes,1,rep,name=certificates,proto3" json:"certificates,omitempty"`
 	// Names of the Roles it holds.
 	Roles []string `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
-	// Values for conditions.
+	// Values for conditions: `consumer.attributes.NAME` is a list of strings in CEL.
 	Attributes map[string]*AttributeValues `protobuf:"bytes,3,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// How often it may call.
+	// How often it may call, counted by each authorization process for itself. What is beyond is answered 429.
 	RateLimit *RateLimit `protobuf:"bytes,4,opt,name=rate_limit,json=rateLimit,proto3" json:"rate_limit,omitempty"`
 	// Whom to ask about it; for people.
 	Contact string `protobuf:"bytes,5,opt,name=contact,proto3" json:"contact,omitempty"`
 	// A suspended consumer is refused everything, at once.
 	Suspended bool `protobuf:"varint,6,opt,name=suspended,proto3" json:"suspended,omitempty"`
 	// Before this time the consumer is refused (RFC 3339).
-	NotBefore *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"`
+	ValidFrom *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
 	// From this time on the consumer is refused (RFC 3339).
-	NotAfter      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	ValidUntil    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -192,16 +192,16 @@ func (x *ConsumerSpec) GetSuspended() bool {
 	return false
 }
 
-func (x *ConsumerSpec) GetNotBefore() *timestamppb.Timestamp {
+func (x *ConsumerSpec) GetValidFrom() *timestamppb.Timestamp {
 	if x != nil {
-		return x.NotBefore
+		return x.ValidFrom
 	}
 	return nil
 }
 
-func (x *ConsumerSpec) GetNotAfter() *timestamppb.Timestamp {
+func (x *ConsumerSpec) GetValidUntil() *timestamppb.Timestamp {
 	if x != nil {
-		return x.NotAfter
+		return x.ValidUntil
 	}
 	return nil
 }
@@ -226,7 +226,9 @@ type CertificateMatch struct {
 	// The issuer, as RFC 4514 writes it; goes with serial.
 	IssuerDn string `protobuf:"bytes,8,opt,name=issuer_dn,json=issuerDn,proto3" json:"issuer_dn,omitempty"`
 	// The serial number in lower-case hexadecimal without leading zeros; goes with issuer_dn.
-	Serial        string `protobuf:"bytes,9,opt,name=serial,proto3" json:"serial,omitempty"`
+	Serial string `protobuf:"bytes,9,opt,name=serial,proto3" json:"serial,omitempty"`
+	// Regular expressions in place of exact values.
+	Patterns      *CertificatePatterns `protobuf:"bytes,10,opt,name=patterns,proto3" json:"patterns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -324,6 +326,87 @@ func (x *CertificateMatch) GetSerial() string {
 	return ""
 }
 
+func (x *CertificateMatch) GetPatterns() *CertificatePatterns {
+	if x != nil {
+		return x.Patterns
+	}
+	return nil
+}
+
+// CertificatePatterns are regular expressions (RE2) that a certificate's names must match as a whole: `partner-[0-9]+` matches
+// `partner-7`, not `my-partner-7`. All that are given must match.
+type CertificatePatterns struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For the subject's only common name.
+	SubjectCommonName string `protobuf:"bytes,1,opt,name=subject_common_name,json=subjectCommonName,proto3" json:"subject_common_name,omitempty"`
+	// For the whole subject, as RFC 4514 writes it.
+	SubjectDn string `protobuf:"bytes,2,opt,name=subject_dn,json=subjectDn,proto3" json:"subject_dn,omitempty"`
+	// For a URI subject alternative name.
+	SanUri string `protobuf:"bytes,3,opt,name=san_uri,json=sanUri,proto3" json:"san_uri,omitempty"`
+	// For a DNS subject alternative name.
+	SanDns        string `protobuf:"bytes,4,opt,name=san_dns,json=sanDns,proto3" json:"san_dns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertificatePatterns) Reset() {
+	*x = CertificatePatterns{}
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificatePatterns) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificatePatterns) ProtoMessage() {}
+
+func (x *CertificatePatterns) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificatePatterns.ProtoReflect.Descriptor instead.
+func (*CertificatePatterns) Descriptor() ([]byte, []int) {
+	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CertificatePatterns) GetSubjectCommonName() string {
+	if x != nil {
+		return x.SubjectCommonName
+	}
+	return ""
+}
+
+func (x *CertificatePatterns) GetSubjectDn() string {
+	if x != nil {
+		return x.SubjectDn
+	}
+	return ""
+}
+
+func (x *CertificatePatterns) GetSanUri() string {
+	if x != nil {
+		return x.SanUri
+	}
+	return ""
+}
+
+func (x *CertificatePatterns) GetSanDns() string {
+	if x != nil {
+		return x.SanDns
+	}
+	return ""
+}
+
 // AttributeValues is a list of values.
 type AttributeValues struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -335,7 +418,7 @@ type AttributeValues struct {
 
 func (x *AttributeValues) Reset() {
 	*x = AttributeValues{}
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[3]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -347,7 +430,7 @@ func (x *AttributeValues) String() string {
 func (*AttributeValues) ProtoMessage() {}
 
 func (x *AttributeValues) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[3]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -360,7 +443,7 @@ func (x *AttributeValues) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttributeValues.ProtoReflect.Descriptor instead.
 func (*AttributeValues) Descriptor() ([]byte, []int) {
-	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{3}
+	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AttributeValues) GetValues() []string {
@@ -375,9 +458,9 @@ type RateLimit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many requests.
 	Requests uint32 `protobuf:"varint,1,opt,name=requests,proto3" json:"requests,omitempty"`
-	// In which time.
+	// In which time. Default 1s.
 	Per *durationpb.Duration `protobuf:"bytes,2,opt,name=per,proto3" json:"per,omitempty"`
-	// How many at once.
+	// How many at once. Default: as many as `requests`.
 	Burst         uint32 `protobuf:"varint,3,opt,name=burst,proto3" json:"burst,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -385,7 +468,7 @@ type RateLimit struct {
 
 func (x *RateLimit) Reset() {
 	*x = RateLimit{}
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[4]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -397,7 +480,7 @@ func (x *RateLimit) String() string {
 func (*RateLimit) ProtoMessage() {}
 
 func (x *RateLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[4]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -410,7 +493,7 @@ func (x *RateLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateLimit.ProtoReflect.Descriptor instead.
 func (*RateLimit) Descriptor() ([]byte, []int) {
-	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{4}
+	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RateLimit) GetRequests() uint32 {
@@ -447,23 +530,24 @@ const file_sallyport_v1_consumer_proto_rawDesc = "" +
 	"\n" +
 	"\bConsumerR\x04kind\x12:\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.sallyport.v1.MetadataB\x06\xbaH\x03\xc8\x01\x01R\bmetadata\x126\n" +
-	"\x04spec\x18\x04 \x01(\v2\x1a.sallyport.v1.ConsumerSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\x96\x04\n" +
+	"\x04spec\x18\x04 \x01(\v2\x1a.sallyport.v1.ConsumerSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\xb5\x04\n" +
 	"\fConsumerSpec\x12B\n" +
 	"\fcertificates\x18\x01 \x03(\v2\x1e.sallyport.v1.CertificateMatchR\fcertificates\x12\x1e\n" +
-	"\x05roles\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x05roles\x12P\n" +
+	"\x05roles\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x05roles\x12q\n" +
 	"\n" +
-	"attributes\x18\x03 \x03(\v2*.sallyport.v1.ConsumerSpec.AttributesEntryB\x04\x88\xb5\x18\x01R\n" +
-	"attributes\x12<\n" +
+	"attributes\x18\x03 \x03(\v2*.sallyport.v1.ConsumerSpec.AttributesEntryB%\xbaH\"\x9a\x01\x1f\x10@\"\x1br\x192\x17^[a-z_][a-z0-9_]{0,62}$R\n" +
+	"attributes\x126\n" +
 	"\n" +
-	"rate_limit\x18\x04 \x01(\v2\x17.sallyport.v1.RateLimitB\x04\x88\xb5\x18\x01R\trateLimit\x12\"\n" +
+	"rate_limit\x18\x04 \x01(\v2\x17.sallyport.v1.RateLimitR\trateLimit\x12\"\n" +
 	"\acontact\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\acontact\x12\x1c\n" +
 	"\tsuspended\x18\x06 \x01(\bR\tsuspended\x129\n" +
 	"\n" +
-	"not_before\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tnotBefore\x127\n" +
-	"\tnot_after\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\x1a\\\n" +
+	"valid_from\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n" +
+	"\vvalid_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"validUntil\x1a\\\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
-	"\x05value\x18\x02 \x01(\v2\x1d.sallyport.v1.AttributeValuesR\x05value:\x028\x01\"\xf4\x06\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.sallyport.v1.AttributeValuesR\x05value:\x028\x01\"\xdf\a\n" +
 	"\x10CertificateMatch\x12&\n" +
 	"\n" +
 	"truststore\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\n" +
@@ -477,15 +561,24 @@ const file_sallyport_v1_consumer_proto_rawDesc = "" +
 	"spkiSha256\x12G\n" +
 	"\x12certificate_sha256\x18\a \x01(\tB\x18\xbaH\x15\xd8\x01\x01r\x102\x0e^[0-9a-f]{64}$R\x11certificateSha256\x12\x1b\n" +
 	"\tissuer_dn\x18\b \x01(\tR\bissuerDn\x12:\n" +
-	"\x06serial\x18\t \x01(\tB\"\xbaH\x1f\xd8\x01\x01r\x1a2\x18^[1-9a-f][0-9a-f]{0,39}$R\x06serial:\xd9\x03\xbaH\xd5\x03\x1a\xda\x02\n" +
-	"\x1bcertificate_match.criterion\x12\x81\x01give at least one of subject_common_name, subject_dn, san_uri, san_dns, spki_sha256, certificate_sha256, or issuer_dn with serial\x1a\xb6\x01this.subject_common_name != '' || this.subject_dn != '' || this.san_uri != '' || this.san_dns != '' || this.spki_sha256 != '' || this.certificate_sha256 != '' || this.issuer_dn != ''\x1av\n" +
-	"#certificate_match.issuer_and_serial\x12 issuer_dn and serial go together\x1a-(this.issuer_dn == '') == (this.serial == '')\"/\n" +
+	"\x06serial\x18\t \x01(\tB\"\xbaH\x1f\xd8\x01\x01r\x1a2\x18^[1-9a-f][0-9a-f]{0,39}$R\x06serial\x12=\n" +
+	"\bpatterns\x18\n" +
+	" \x01(\v2!.sallyport.v1.CertificatePatternsR\bpatterns:\x85\x04\xbaH\x81\x04\x1a\x86\x03\n" +
+	"\x1bcertificate_match.criterion\x12\x97\x01give at least one of subject_common_name, subject_dn, san_uri, san_dns (or a pattern of one), spki_sha256, certificate_sha256, or issuer_dn with serial\x1a\xcc\x01this.subject_common_name != '' || this.subject_dn != '' || this.san_uri != '' || this.san_dns != '' || this.spki_sha256 != '' || this.certificate_sha256 != '' || this.issuer_dn != '' || has(this.patterns)\x1av\n" +
+	"#certificate_match.issuer_and_serial\x12 issuer_dn and serial go together\x1a-(this.issuer_dn == '') == (this.serial == '')\"\xbe\x01\n" +
+	"\x13CertificatePatterns\x128\n" +
+	"\x13subject_common_name\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x11subjectCommonName\x12'\n" +
+	"\n" +
+	"subject_dn\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tsubjectDn\x12!\n" +
+	"\asan_uri\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06sanUri\x12!\n" +
+	"\asan_dns\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\x06sanDns\"/\n" +
 	"\x0fAttributeValues\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\tR\x06values:\x04\x88\xb5\x18\x01\"j\n" +
-	"\tRateLimit\x12\x1a\n" +
-	"\brequests\x18\x01 \x01(\rR\brequests\x12+\n" +
-	"\x03per\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03per\x12\x14\n" +
-	"\x05burst\x18\x03 \x01(\rR\x05burstBGZEgithub.com/sallyport-project/sallyport/proto/sallyport/v1;sallyportv1b\x06proto3"
+	"\x06values\x18\x01 \x03(\tR\x06values:\x04\x88\xb5\x18\x01\"\x94\x01\n" +
+	"\tRateLimit\x12'\n" +
+	"\brequests\x18\x01 \x01(\rB\v\xbaH\b*\x06\x18\xc0\x84=(\x01R\brequests\x12=\n" +
+	"\x03per\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
+	"\"\x04\b\x80\xa3\x052\x02\b\x01R\x03per\x12\x1f\n" +
+	"\x05burst\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\x05burstBGZEgithub.com/sallyport-project/sallyport/proto/sallyport/v1;sallyportv1b\x06proto3"
 
 var (
 	file_sallyport_v1_consumer_proto_rawDescOnce sync.Once
@@ -499,33 +592,35 @@ func file_sallyport_v1_consumer_proto_rawDescGZIP() []byte {
 	return file_sallyport_v1_consumer_proto_rawDescData
 }
 
-var file_sallyport_v1_consumer_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_sallyport_v1_consumer_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_sallyport_v1_consumer_proto_goTypes = []any{
 	(*Consumer)(nil),              // 0: sallyport.v1.Consumer
 	(*ConsumerSpec)(nil),          // 1: sallyport.v1.ConsumerSpec
 	(*CertificateMatch)(nil),      // 2: sallyport.v1.CertificateMatch
-	(*AttributeValues)(nil),       // 3: sallyport.v1.AttributeValues
-	(*RateLimit)(nil),             // 4: sallyport.v1.RateLimit
-	nil,                           // 5: sallyport.v1.ConsumerSpec.AttributesEntry
-	(*Metadata)(nil),              // 6: sallyport.v1.Metadata
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
+	(*CertificatePatterns)(nil),   // 3: sallyport.v1.CertificatePatterns
+	(*AttributeValues)(nil),       // 4: sallyport.v1.AttributeValues
+	(*RateLimit)(nil),             // 5: sallyport.v1.RateLimit
+	nil,                           // 6: sallyport.v1.ConsumerSpec.AttributesEntry
+	(*Metadata)(nil),              // 7: sallyport.v1.Metadata
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
 }
 var file_sallyport_v1_consumer_proto_depIdxs = []int32{
-	6, // 0: sallyport.v1.Consumer.metadata:type_name -> sallyport.v1.Metadata
-	1, // 1: sallyport.v1.Consumer.spec:type_name -> sallyport.v1.ConsumerSpec
-	2, // 2: sallyport.v1.ConsumerSpec.certificates:type_name -> sallyport.v1.CertificateMatch
-	5, // 3: sallyport.v1.ConsumerSpec.attributes:type_name -> sallyport.v1.ConsumerSpec.AttributesEntry
-	4, // 4: sallyport.v1.ConsumerSpec.rate_limit:type_name -> sallyport.v1.RateLimit
-	7, // 5: sallyport.v1.ConsumerSpec.not_before:type_name -> google.protobuf.Timestamp
-	7, // 6: sallyport.v1.ConsumerSpec.not_after:type_name -> google.protobuf.Timestamp
-	8, // 7: sallyport.v1.RateLimit.per:type_name -> google.protobuf.Duration
-	3, // 8: sallyport.v1.ConsumerSpec.AttributesEntry.value:type_name -> sallyport.v1.AttributeValues
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	7,  // 0: sallyport.v1.Consumer.metadata:type_name -> sallyport.v1.Metadata
+	1,  // 1: sallyport.v1.Consumer.spec:type_name -> sallyport.v1.ConsumerSpec
+	2,  // 2: sallyport.v1.ConsumerSpec.certificates:type_name -> sallyport.v1.CertificateMatch
+	6,  // 3: sallyport.v1.ConsumerSpec.attributes:type_name -> sallyport.v1.ConsumerSpec.AttributesEntry
+	5,  // 4: sallyport.v1.ConsumerSpec.rate_limit:type_name -> sallyport.v1.RateLimit
+	8,  // 5: sallyport.v1.ConsumerSpec.valid_from:type_name -> google.protobuf.Timestamp
+	8,  // 6: sallyport.v1.ConsumerSpec.valid_until:type_name -> google.protobuf.Timestamp
+	3,  // 7: sallyport.v1.CertificateMatch.patterns:type_name -> sallyport.v1.CertificatePatterns
+	9,  // 8: sallyport.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	4,  // 9: sallyport.v1.ConsumerSpec.AttributesEntry.value:type_name -> sallyport.v1.AttributeValues
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_v1_consumer_proto_init() }
@@ -541,7 +636,7 @@ func file_sallyport_v1_consumer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sallyport_v1_consumer_proto_rawDesc), len(file_sallyport_v1_consumer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -599,7 +599,8 @@ type AuthorizeRule struct {
 	//	*AuthorizeRule_Scopes
 	//	*AuthorizeRule_Everyone
 	Form isAuthorizeRule_Form `protobuf_oneof:"form"`
-	// A further condition, in CEL.
+	// A further condition, a CEL expression that is true or false, over `consumer`, `certificate`, `request` and `path`. One that
+	// cannot be evaluated for a request lets nobody in.
 	When          string `protobuf:"bytes,8,opt,name=when,proto3" json:"when,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -862,8 +863,8 @@ type ForwardHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Header name in lower case.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// One of `consumer.name`, `certificate.subject_dn`, `certificate.serial`, `certificate.not_after`, `subject`.
-	// The header is left out where the caller has no such attribute.
+	// A CEL expression that is a text, such as `consumer.name`, `certificate.subject_dn`, `certificate.serial`, `certificate.not_after` or
+	// `subject`. The header is left out where it cannot be evaluated, as where the caller has no such attribute, or is empty.
 	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1002,7 +1003,7 @@ const file_sallyport_v1_policy_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\vtruststores\"3\n" +
 	"\x13TokenAuthentication\x12\x1c\n" +
 	"\tproviders\x18\x01 \x03(\tR\tproviders\"\x19\n" +
-	"\x17AnonymousAuthentication\"\xe2\x03\n" +
+	"\x17AnonymousAuthentication\"\xe6\x03\n" +
 	"\rAuthorizeRule\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x04name\x12N\n" +
 	"\vpermissions\x18\x02 \x01(\x0e2\x1e.sallyport.v1.PermissionSourceB\n" +
@@ -1012,18 +1013,18 @@ const file_sallyport_v1_policy_proto_rawDesc = "" +
 	"\vtoken_roles\x18\x05 \x01(\v2\x16.sallyport.v1.NameListB\x04\x88\xb5\x18\x01H\x00R\n" +
 	"tokenRoles\x126\n" +
 	"\x06scopes\x18\x06 \x01(\v2\x16.sallyport.v1.NameListB\x04\x88\xb5\x18\x01H\x00R\x06scopes\x12%\n" +
-	"\beveryone\x18\a \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\beveryone\x12\x18\n" +
-	"\x04when\x18\b \x01(\tB\x04\x88\xb5\x18\x01R\x04whenB\r\n" +
+	"\beveryone\x18\a \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\beveryone\x12\x1c\n" +
+	"\x04when\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x04whenB\r\n" +
 	"\x04form\x12\x05\xbaH\x02\b\x01\"2\n" +
 	"\bNameList\x12 \n" +
 	"\x05names\x18\x01 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\x05names:\x04\x88\xb5\x18\x01\"\x83\x01\n" +
 	"\aForward\x125\n" +
 	"\aheaders\x18\x01 \x03(\v2\x1b.sallyport.v1.ForwardHeaderR\aheaders\x12A\n" +
-	"\x04pass\x18\x02 \x03(\tB-\xbaH*\x92\x01'\x18\x01\"#r!2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x04pass\"n\n" +
+	"\x04pass\x18\x02 \x03(\tB-\xbaH*\x92\x01'\x18\x01\"#r!2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x04pass\"s\n" +
 	"\rForwardHeader\x12?\n" +
-	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x04name\x12\x1c\n" +
-	"\x05value\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x05value\"o\n" +
+	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x04name\x12!\n" +
+	"\x05value\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80 R\x05value\"o\n" +
 	"\x04Deny\x12<\n" +
 	"\bdisclose\x18\x01 \x01(\x0e2\x16.sallyport.v1.DiscloseB\b\xbaH\x05\x82\x01\x02\x10\x01R\bdisclose\x12)\n" +
 	"\x11hide_as_not_found\x18\x02 \x01(\bR\x0ehideAsNotFound*[\n" +

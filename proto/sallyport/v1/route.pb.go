@@ -213,12 +213,15 @@ type RouteRule struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Which requests.
 	Match *RouteMatch `protobuf:"bytes,2,opt,name=match,proto3" json:"match,omitempty"`
-	// Where they go, in proportion to the weights.
+	// Where they go, in proportion to the weights. Exactly one of `upstreams` and `whoami` is given.
 	Upstreams []*WeightedUpstream `protobuf:"bytes,3,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
 	// Name of the Policy.
 	Policy string `protobuf:"bytes,4,opt,name=policy,proto3" json:"policy,omitempty"`
 	// How long the upstream may take for the whole answer. Default 15s; 0s is not accepted.
-	Timeout       *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Timeout *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Answer those whom the policy lets in with what is known of them, as JSON: name, roles, and how long the certificate is still
+	// valid. No upstream is asked.
+	Whoami        bool `protobuf:"varint,6,opt,name=whoami,proto3" json:"whoami,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -286,6 +289,13 @@ func (x *RouteRule) GetTimeout() *durationpb.Duration {
 		return x.Timeout
 	}
 	return nil
+}
+
+func (x *RouteRule) GetWhoami() bool {
+	if x != nil {
+		return x.Whoami
+	}
+	return false
 }
 
 // RouteMatch says which requests a rule is about.
@@ -579,13 +589,14 @@ const file_sallyport_v1_route_proto_rawDesc = "" +
 	"\thostnames\x18\x02 \x03(\tB[\xbaHX\x92\x01U\b\x01\x18\x01\"OrM\x18\xfd\x012H^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$R\thostnames\x123\n" +
 	"\x04cors\x18\x03 \x01(\v2\x19.sallyport.v1.CrossOriginB\x04\x88\xb5\x18\x01R\x04cors\x127\n" +
 	"\x05rules\x18\x04 \x03(\v2\x17.sallyport.v1.RouteRuleB\b\xbaH\x05\x92\x01\x02\b\x01R\x05rules\"\r\n" +
-	"\vCrossOrigin\"\xb4\x02\n" +
+	"\vCrossOrigin\"\xc2\x02\n" +
 	"\tRouteRule\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x04name\x126\n" +
-	"\x05match\x18\x02 \x01(\v2\x18.sallyport.v1.RouteMatchB\x06\xbaH\x03\xc8\x01\x01R\x05match\x12F\n" +
-	"\tupstreams\x18\x03 \x03(\v2\x1e.sallyport.v1.WeightedUpstreamB\b\xbaH\x05\x92\x01\x02\b\x01R\tupstreams\x12\x1e\n" +
+	"\x05match\x18\x02 \x01(\v2\x18.sallyport.v1.RouteMatchB\x06\xbaH\x03\xc8\x01\x01R\x05match\x12<\n" +
+	"\tupstreams\x18\x03 \x03(\v2\x1e.sallyport.v1.WeightedUpstreamR\tupstreams\x12\x1e\n" +
 	"\x06policy\x18\x04 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x06policy\x12F\n" +
-	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\x90\x1c2\x04\x10\xc0\x84=R\atimeout\"\xd2\x01\n" +
+	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\x90\x1c2\x04\x10\xc0\x84=R\atimeout\x12\x16\n" +
+	"\x06whoami\x18\x06 \x01(\bR\x06whoami\"\xd2\x01\n" +
 	"\n" +
 	"RouteMatch\x12\x16\n" +
 	"\x05exact\x18\x01 \x01(\tH\x00R\x05exact\x12\x18\n" +

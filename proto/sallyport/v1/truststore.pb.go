@@ -23,6 +23,108 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// RevocationMode is what becomes of a certificate whose issuer has no current list.
+type RevocationMode int32
+
+const (
+	// It is refused, with 503: the fault is ours.
+	RevocationMode_REVOCATION_MODE_REQUIRED RevocationMode = 0
+	// It is accepted, and status shows it. One that stands in any list is refused.
+	RevocationMode_REVOCATION_MODE_WHEN_PRESENT RevocationMode = 1
+	// Lists are loaded and shown, and nobody is refused by them.
+	RevocationMode_REVOCATION_MODE_OFF RevocationMode = 2
+)
+
+// Enum value maps for RevocationMode.
+var (
+	RevocationMode_name = map[int32]string{
+		0: "REVOCATION_MODE_REQUIRED",
+		1: "REVOCATION_MODE_WHEN_PRESENT",
+		2: "REVOCATION_MODE_OFF",
+	}
+	RevocationMode_value = map[string]int32{
+		"REVOCATION_MODE_REQUIRED":     0,
+		"REVOCATION_MODE_WHEN_PRESENT": 1,
+		"REVOCATION_MODE_OFF":          2,
+	}
+)
+
+func (x RevocationMode) Enum() *RevocationMode {
+	p := new(RevocationMode)
+	*p = x
+	return p
+}
+
+func (x RevocationMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RevocationMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_sallyport_v1_truststore_proto_enumTypes[0].Descriptor()
+}
+
+func (RevocationMode) Type() protoreflect.EnumType {
+	return &file_sallyport_v1_truststore_proto_enumTypes[0]
+}
+
+func (x RevocationMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RevocationMode.Descriptor instead.
+func (RevocationMode) EnumDescriptor() ([]byte, []int) {
+	return file_sallyport_v1_truststore_proto_rawDescGZIP(), []int{0}
+}
+
+// IssuanceMode is what a certificate that no register knows comes to.
+type IssuanceMode int32
+
+const (
+	// It is accepted; where registers are given, an alarm says that it was seen.
+	IssuanceMode_ISSUANCE_MODE_ANY IssuanceMode = 0
+	// It is refused, and an alarm says that it was seen.
+	IssuanceMode_ISSUANCE_MODE_REGISTERED IssuanceMode = 1
+)
+
+// Enum value maps for IssuanceMode.
+var (
+	IssuanceMode_name = map[int32]string{
+		0: "ISSUANCE_MODE_ANY",
+		1: "ISSUANCE_MODE_REGISTERED",
+	}
+	IssuanceMode_value = map[string]int32{
+		"ISSUANCE_MODE_ANY":        0,
+		"ISSUANCE_MODE_REGISTERED": 1,
+	}
+)
+
+func (x IssuanceMode) Enum() *IssuanceMode {
+	p := new(IssuanceMode)
+	*p = x
+	return p
+}
+
+func (x IssuanceMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (IssuanceMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_sallyport_v1_truststore_proto_enumTypes[1].Descriptor()
+}
+
+func (IssuanceMode) Type() protoreflect.EnumType {
+	return &file_sallyport_v1_truststore_proto_enumTypes[1]
+}
+
+func (x IssuanceMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use IssuanceMode.Descriptor instead.
+func (IssuanceMode) EnumDescriptor() ([]byte, []int) {
+	return file_sallyport_v1_truststore_proto_rawDescGZIP(), []int{1}
+}
+
 // Truststore is a bundle of CA certificates against which certificates of clients or servers are verified.
 type Truststore struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -96,17 +198,27 @@ func (x *Truststore) GetSpec() *TruststoreSpec {
 	return nil
 }
 
-// TruststoreSpec says where the CA certificates come from and how fresh they must be.
+// TruststoreSpec says which authorities are trusted, and what else a certificate of theirs must be to be accepted.
 type TruststoreSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Reference to the CA certificates in PEM: `file:`, `env:`, or `authority:` and the name of an Authority.
+	// Reference to the CA certificates in PEM: `file:`, `env:`, `s3://bucket/key`, `secretsmanager:name#field`, or `authority:` and the
+	// name of an Authority. `s3://bucket/key?version=ID` pins a version of the object.
 	Bundle string `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
-	// Revocation lists.
+	// Revocation lists. Without them no certificate counts as revoked.
 	Revocation *Revocation `protobuf:"bytes,2,opt,name=revocation,proto3" json:"revocation,omitempty"`
-	// How often a remote bundle is looked at. Files are watched and need none.
+	// How often a remote bundle, manifest or list is looked at. Default 5s. Files are watched and need none.
 	Refresh *durationpb.Duration `protobuf:"bytes,3,opt,name=refresh,proto3" json:"refresh,omitempty"`
-	// Who must have signed the bundle's manifest.
-	Signers       []string `protobuf:"bytes,4,rep,name=signers,proto3" json:"signers,omitempty"`
+	// References to public keys or certificates in PEM. With any, the bundle is accepted only with a manifest that one of them has
+	// signed: who can write the bundle alone adds no authority. `sallyport truststore push` writes the manifest.
+	Signers []string `protobuf:"bytes,4,rep,name=signers,proto3" json:"signers,omitempty"`
+	// Reference to the signed manifest. Default: the bundle's reference with `.manifest` after it.
+	Manifest string `protobuf:"bytes,5,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	// The AWS account that must own the buckets of the bundle, its manifest and its lists, 12 digits (x-amz-expected-bucket-owner).
+	ExpectedBucketOwner string `protobuf:"bytes,6,opt,name=expected_bucket_owner,json=expectedBucketOwner,proto3" json:"expected_bucket_owner,omitempty"`
+	// Whether intermediate authorities may stand between a caller's certificate and the bundle.
+	Intermediates *Intermediates `protobuf:"bytes,7,opt,name=intermediates,proto3" json:"intermediates,omitempty"`
+	// Whether a certificate must stand in the authority's register.
+	Issuance      *Issuance `protobuf:"bytes,8,opt,name=issuance,proto3" json:"issuance,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -169,11 +281,44 @@ func (x *TruststoreSpec) GetSigners() []string {
 	return nil
 }
 
-// Revocation says which revocation lists apply and how strictly.
+func (x *TruststoreSpec) GetManifest() string {
+	if x != nil {
+		return x.Manifest
+	}
+	return ""
+}
+
+func (x *TruststoreSpec) GetExpectedBucketOwner() string {
+	if x != nil {
+		return x.ExpectedBucketOwner
+	}
+	return ""
+}
+
+func (x *TruststoreSpec) GetIntermediates() *Intermediates {
+	if x != nil {
+		return x.Intermediates
+	}
+	return nil
+}
+
+func (x *TruststoreSpec) GetIssuance() *Issuance {
+	if x != nil {
+		return x.Issuance
+	}
+	return nil
+}
+
+// Revocation says where revocation lists are, and what it means when there is no current one.
 type Revocation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// References to certificate revocation lists (RFC 5280).
-	Lists         []string `protobuf:"bytes,1,rep,name=lists,proto3" json:"lists,omitempty"`
+	// References to certificate revocation lists (RFC 5280), PEM or DER: `file:`, `env:`, `s3://bucket/key`, `https://` or `http://`.
+	// Lists are signed, so plain HTTP will do. Addresses that stand in certificates are never fetched.
+	Lists []string `protobuf:"bytes,1,rep,name=lists,proto3" json:"lists,omitempty"`
+	// What becomes of a certificate whose issuer has no current list here. Default required.
+	Mode RevocationMode `protobuf:"varint,2,opt,name=mode,proto3,enum=sallyport.v1.RevocationMode" json:"mode,omitempty"`
+	// For how long after its nextUpdate a list still counts. Default 0s. While it is used, status shows it.
+	Grace         *durationpb.Duration `protobuf:"bytes,3,opt,name=grace,proto3" json:"grace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -215,11 +360,135 @@ func (x *Revocation) GetLists() []string {
 	return nil
 }
 
+func (x *Revocation) GetMode() RevocationMode {
+	if x != nil {
+		return x.Mode
+	}
+	return RevocationMode_REVOCATION_MODE_REQUIRED
+}
+
+func (x *Revocation) GetGrace() *durationpb.Duration {
+	if x != nil {
+		return x.Grace
+	}
+	return nil
+}
+
+// Intermediates allows authorities between a caller's certificate and the bundle.
+type Intermediates struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Take those that the caller sends. Without it, only those of the bundle itself vouch.
+	FromCaller bool `protobuf:"varint,1,opt,name=from_caller,json=fromCaller,proto3" json:"from_caller,omitempty"`
+	// How many may stand between the certificate and an anchor of the bundle. Default 1.
+	MaxDepth      uint32 `protobuf:"varint,2,opt,name=max_depth,json=maxDepth,proto3" json:"max_depth,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Intermediates) Reset() {
+	*x = Intermediates{}
+	mi := &file_sallyport_v1_truststore_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Intermediates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Intermediates) ProtoMessage() {}
+
+func (x *Intermediates) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_v1_truststore_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Intermediates.ProtoReflect.Descriptor instead.
+func (*Intermediates) Descriptor() ([]byte, []int) {
+	return file_sallyport_v1_truststore_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Intermediates) GetFromCaller() bool {
+	if x != nil {
+		return x.FromCaller
+	}
+	return false
+}
+
+func (x *Intermediates) GetMaxDepth() uint32 {
+	if x != nil {
+		return x.MaxDepth
+	}
+	return 0
+}
+
+// Issuance says whether a certificate must be known to the register of who issued it.
+type Issuance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Default any.
+	Mode IssuanceMode `protobuf:"varint,1,opt,name=mode,proto3,enum=sallyport.v1.IssuanceMode" json:"mode,omitempty"`
+	// References to the authorities' published indexes of issued certificates, which `sallyport ca crl` writes beside each list.
+	Registers     []string `protobuf:"bytes,2,rep,name=registers,proto3" json:"registers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Issuance) Reset() {
+	*x = Issuance{}
+	mi := &file_sallyport_v1_truststore_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Issuance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Issuance) ProtoMessage() {}
+
+func (x *Issuance) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_v1_truststore_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Issuance.ProtoReflect.Descriptor instead.
+func (*Issuance) Descriptor() ([]byte, []int) {
+	return file_sallyport_v1_truststore_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Issuance) GetMode() IssuanceMode {
+	if x != nil {
+		return x.Mode
+	}
+	return IssuanceMode_ISSUANCE_MODE_ANY
+}
+
+func (x *Issuance) GetRegisters() []string {
+	if x != nil {
+		return x.Registers
+	}
+	return nil
+}
+
 var File_sallyport_v1_truststore_proto protoreflect.FileDescriptor
 
 const file_sallyport_v1_truststore_proto_rawDesc = "" +
 	"\n" +
-	"\x1dsallyport/v1/truststore.proto\x12\fsallyport.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bsallyport/v1/metadata.proto\x1a\x1asallyport/v1/options.proto\"\xdf\x01\n" +
+	"\x1dsallyport/v1/truststore.proto\x12\fsallyport.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bsallyport/v1/metadata.proto\"\xdf\x01\n" +
 	"\n" +
 	"Truststore\x124\n" +
 	"\vapi_version\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\n" +
@@ -229,17 +498,39 @@ const file_sallyport_v1_truststore_proto_rawDesc = "" +
 	"\n" +
 	"TruststoreR\x04kind\x12:\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.sallyport.v1.MetadataB\x06\xbaH\x03\xc8\x01\x01R\bmetadata\x128\n" +
-	"\x04spec\x18\x04 \x01(\v2\x1c.sallyport.v1.TruststoreSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\xcb\x01\n" +
+	"\x04spec\x18\x04 \x01(\v2\x1c.sallyport.v1.TruststoreSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\xb4\x03\n" +
 	"\x0eTruststoreSpec\x12\x1e\n" +
-	"\x06bundle\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x06bundle\x12>\n" +
+	"\x06bundle\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x06bundle\x128\n" +
 	"\n" +
-	"revocation\x18\x02 \x01(\v2\x18.sallyport.v1.RevocationB\x04\x88\xb5\x18\x01R\n" +
-	"revocation\x129\n" +
-	"\arefresh\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x04\x88\xb5\x18\x01R\arefresh\x12\x1e\n" +
-	"\asigners\x18\x04 \x03(\tB\x04\x88\xb5\x18\x01R\asigners\"\"\n" +
+	"revocation\x18\x02 \x01(\v2\x18.sallyport.v1.RevocationR\n" +
+	"revocation\x12D\n" +
+	"\arefresh\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\x90\x1c2\x02\b\x01R\arefresh\x12$\n" +
+	"\asigners\x18\x04 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\x10\n" +
+	"\x18\x01R\asigners\x12\x1a\n" +
+	"\bmanifest\x18\x05 \x01(\tR\bmanifest\x12I\n" +
+	"\x15expected_bucket_owner\x18\x06 \x01(\tB\x15\xbaH\x12\xd8\x01\x01r\r2\v^[0-9]{12}$R\x13expectedBucketOwner\x12A\n" +
+	"\rintermediates\x18\a \x01(\v2\x1b.sallyport.v1.IntermediatesR\rintermediates\x122\n" +
+	"\bissuance\x18\b \x01(\v2\x16.sallyport.v1.IssuanceR\bissuance\"\xad\x01\n" +
 	"\n" +
-	"Revocation\x12\x14\n" +
-	"\x05lists\x18\x01 \x03(\tR\x05listsBGZEgithub.com/sallyport-project/sallyport/proto/sallyport/v1;sallyportv1b\x06proto3"
+	"Revocation\x12\"\n" +
+	"\x05lists\x18\x01 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x10\x14\x18\x01R\x05lists\x12:\n" +
+	"\x04mode\x18\x02 \x01(\x0e2\x1c.sallyport.v1.RevocationModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12?\n" +
+	"\x05grace\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xf5$2\x00R\x05grace\"V\n" +
+	"\rIntermediates\x12\x1f\n" +
+	"\vfrom_caller\x18\x01 \x01(\bR\n" +
+	"fromCaller\x12$\n" +
+	"\tmax_depth\x18\x02 \x01(\rB\a\xbaH\x04*\x02\x18\x04R\bmaxDepth\"p\n" +
+	"\bIssuance\x128\n" +
+	"\x04mode\x18\x01 \x01(\x0e2\x1a.sallyport.v1.IssuanceModeB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04mode\x12*\n" +
+	"\tregisters\x18\x02 \x03(\tB\f\xbaH\t\x92\x01\x06\b\x01\x10\x14\x18\x01R\tregisters*i\n" +
+	"\x0eRevocationMode\x12\x1c\n" +
+	"\x18REVOCATION_MODE_REQUIRED\x10\x00\x12 \n" +
+	"\x1cREVOCATION_MODE_WHEN_PRESENT\x10\x01\x12\x17\n" +
+	"\x13REVOCATION_MODE_OFF\x10\x02*C\n" +
+	"\fIssuanceMode\x12\x15\n" +
+	"\x11ISSUANCE_MODE_ANY\x10\x00\x12\x1c\n" +
+	"\x18ISSUANCE_MODE_REGISTERED\x10\x01BGZEgithub.com/sallyport-project/sallyport/proto/sallyport/v1;sallyportv1b\x06proto3"
 
 var (
 	file_sallyport_v1_truststore_proto_rawDescOnce sync.Once
@@ -253,24 +544,34 @@ func file_sallyport_v1_truststore_proto_rawDescGZIP() []byte {
 	return file_sallyport_v1_truststore_proto_rawDescData
 }
 
-var file_sallyport_v1_truststore_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_sallyport_v1_truststore_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_sallyport_v1_truststore_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_sallyport_v1_truststore_proto_goTypes = []any{
-	(*Truststore)(nil),          // 0: sallyport.v1.Truststore
-	(*TruststoreSpec)(nil),      // 1: sallyport.v1.TruststoreSpec
-	(*Revocation)(nil),          // 2: sallyport.v1.Revocation
-	(*Metadata)(nil),            // 3: sallyport.v1.Metadata
-	(*durationpb.Duration)(nil), // 4: google.protobuf.Duration
+	(RevocationMode)(0),         // 0: sallyport.v1.RevocationMode
+	(IssuanceMode)(0),           // 1: sallyport.v1.IssuanceMode
+	(*Truststore)(nil),          // 2: sallyport.v1.Truststore
+	(*TruststoreSpec)(nil),      // 3: sallyport.v1.TruststoreSpec
+	(*Revocation)(nil),          // 4: sallyport.v1.Revocation
+	(*Intermediates)(nil),       // 5: sallyport.v1.Intermediates
+	(*Issuance)(nil),            // 6: sallyport.v1.Issuance
+	(*Metadata)(nil),            // 7: sallyport.v1.Metadata
+	(*durationpb.Duration)(nil), // 8: google.protobuf.Duration
 }
 var file_sallyport_v1_truststore_proto_depIdxs = []int32{
-	3, // 0: sallyport.v1.Truststore.metadata:type_name -> sallyport.v1.Metadata
-	1, // 1: sallyport.v1.Truststore.spec:type_name -> sallyport.v1.TruststoreSpec
-	2, // 2: sallyport.v1.TruststoreSpec.revocation:type_name -> sallyport.v1.Revocation
-	4, // 3: sallyport.v1.TruststoreSpec.refresh:type_name -> google.protobuf.Duration
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	7, // 0: sallyport.v1.Truststore.metadata:type_name -> sallyport.v1.Metadata
+	3, // 1: sallyport.v1.Truststore.spec:type_name -> sallyport.v1.TruststoreSpec
+	4, // 2: sallyport.v1.TruststoreSpec.revocation:type_name -> sallyport.v1.Revocation
+	8, // 3: sallyport.v1.TruststoreSpec.refresh:type_name -> google.protobuf.Duration
+	5, // 4: sallyport.v1.TruststoreSpec.intermediates:type_name -> sallyport.v1.Intermediates
+	6, // 5: sallyport.v1.TruststoreSpec.issuance:type_name -> sallyport.v1.Issuance
+	0, // 6: sallyport.v1.Revocation.mode:type_name -> sallyport.v1.RevocationMode
+	8, // 7: sallyport.v1.Revocation.grace:type_name -> google.protobuf.Duration
+	1, // 8: sallyport.v1.Issuance.mode:type_name -> sallyport.v1.IssuanceMode
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_v1_truststore_proto_init() }
@@ -279,19 +580,19 @@ func file_sallyport_v1_truststore_proto_init() {
 		return
 	}
 	file_sallyport_v1_metadata_proto_init()
-	file_sallyport_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sallyport_v1_truststore_proto_rawDesc), len(file_sallyport_v1_truststore_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   3,
+			NumEnums:      2,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_sallyport_v1_truststore_proto_goTypes,
 		DependencyIndexes: file_sallyport_v1_truststore_proto_depIdxs,
+		EnumInfos:         file_sallyport_v1_truststore_proto_enumTypes,
 		MessageInfos:      file_sallyport_v1_truststore_proto_msgTypes,
 	}.Build()
 	File_sallyport_v1_truststore_proto = out.File

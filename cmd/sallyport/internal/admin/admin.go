@@ -2,15 +2,20 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -19,6 +24,8 @@ import (
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/internal/serving"
 	"github.com/sallyport-project/sallyport/pki/inventory"
+	"github.com/sallyport-project/sallyport/pki/material"
+	"github.com/sallyport-project/sallyport/pki/revocation"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 	"github.com/sallyport-project/sallyport/xds/cache"
 )
@@ -26,18 +33,26 @@ import (
 // DefaultSocket is where a server's admin socket is unless --admin-socket says otherwise.
 const DefaultSocket = "/run/sallyport/admin.sock"
 
-// Server answers questions. Cache is nil where the process is no control plane.
+// Server answers questions. Cache is nil where the process is no control plane, Pipeline and Keeper where it has no
+// configuration.
 type Server struct {
 	adminv1.UnimplementedAdminServiceServer
 	Version  string
 	Roles    []string
 	Pipeline *pipeline.Pipeline
 	Keeper   *inventory.Keeper
-	Cache    *cache.Cache
+	// Store fetches the material of the configuration; nil where nothing is fetched.
+	Store *material.Store
+	Cache *cache.Cache
+	// Further keepers have truststores that the configuration does not name: that of proxies.
+	Further []*inventory.Keeper
 }
 
 // GetStatus tells which configuration is in force, and what is wrong.
 func (s *Server) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv1.GetStatusResponse, error) {
+	if s.Pipeline == nil {
+		return &adminv1.GetStatusResponse{Version: s.Version, Roles: s.Roles}, nil
+	}
 	state := s.Pipeline.Status()
 	response := &adminv1.GetStatusResponse{
 		Version: s.Version, Roles: s.Roles, Revision: state.Revision, RevisionTime: timeOf(state.Since),
@@ -45,12 +60,59 @@ func (s *Server) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv1
 	for _, p := range state.Problems.Errors() {
 		response.ConfigurationErrors = append(response.ConfigurationErrors, p.Error())
 	}
-	for _, p := range s.Keeper.Current().Problems {
-		response.MaterialProblems = append(response.MaterialProblems, &adminv1.MaterialProblem{
-			Kind: p.Kind, Name: p.Name, Message: p.Err.Error(), Since: timestamppb.New(p.Since), InForce: p.InForce,
-		})
+	for _, keeper := range append([]*inventory.Keeper{s.Keeper}, s.Further...) {
+		current := keeper.Current()
+		for _, p := range current.Problems {
+			response.MaterialProblems = append(response.MaterialProblems, &adminv1.MaterialProblem{
+				Kind: p.Kind, Name: p.Name, Message: p.Err.Error(), Since: timestamppb.New(p.Since), InForce: p.InForce,
+			})
+		}
+		for _, t := range current.Truststores {
+			response.Truststores = append(response.Truststores, truststoreState(t))
+		}
+	}
+	slices.SortFunc(response.Truststores, func(a, b *adminv1.TruststoreState) int { return strings.Compare(a.GetName(), b.GetName()) })
+	if s.Store != nil {
+		for _, m := range s.Store.States() {
+			response.Materials = append(response.Materials, materialState(m))
+		}
+	}
+	if s.Cache != nil {
+		response.ProxiesBehind = s.Cache.Behind()
 	}
 	return response, nil
+}
+
+func truststoreState(t *inventory.Truststore) *adminv1.TruststoreState {
+	state := &adminv1.TruststoreState{Name: t.Name, Hash: t.Hash}
+	for _, anchor := range t.Anchors {
+		state.Anchors = append(state.Anchors, anchor.Subject.String())
+	}
+	for _, list := range t.Revocation.Lists.Verified() {
+		state.Lists = append(state.Lists, listState(list.List, list.Authority().String()))
+	}
+	for _, list := range t.Revocation.Lists.Unproven() {
+		state.Lists = append(state.Lists, listState(list, list.Claim()))
+	}
+	if t.Manifest != nil {
+		state.ManifestGeneration = t.Manifest.Generation
+	}
+	return state
+}
+
+func listState(list *revocation.List, authority string) *adminv1.RevocationListState {
+	return &adminv1.RevocationListState{
+		Issuer: list.Issuer, Authority: authority, Number: list.Number.String(), Entries: asCount(list.Len()),
+		ThisUpdate: timeOf(list.ThisUpdate), NextUpdate: timeOf(list.NextUpdate),
+	}
+}
+
+func materialState(m material.State) *adminv1.MaterialState {
+	state := &adminv1.MaterialState{Reference: m.Reference.String(), Checked: timeOf(m.Fetched), Version: cmp.Or(m.Version.Version, m.Version.ETag), Since: timeOf(m.Since)}
+	if m.Err != nil {
+		state.Error = m.Err.Error()
+	}
+	return state
 }
 
 // ListProxies tells what each proxy has.
@@ -73,6 +135,28 @@ func (s *Server) ListProxies(context.Context, *adminv1.ListProxiesRequest) (*adm
 			proxy.Types = append(proxy.Types, state)
 		}
 		response.Proxies = append(response.Proxies, proxy)
+	}
+	return response, nil
+}
+
+// GetConsumer tells what is in force about a consumer.
+func (s *Server) GetConsumer(_ context.Context, request *adminv1.GetConsumerRequest) (*adminv1.GetConsumerResponse, error) {
+	if s.Pipeline == nil {
+		return nil, status.Error(codes.FailedPrecondition, "this server has no configuration")
+	}
+	state := s.Pipeline.Status()
+	response := &adminv1.GetConsumerResponse{Revision: state.Revision}
+	if state.Model == nil {
+		return response, nil
+	}
+	consumer := state.Model.Consumer(request.GetName())
+	if consumer == nil {
+		return response, nil
+	}
+	response.Known, response.Suspended = true, consumer.Suspended
+	response.Certificates = asCount(len(consumer.Certificates))
+	for _, role := range consumer.Roles {
+		response.Roles = append(response.Roles, role.Name)
 	}
 	return response, nil
 }
@@ -100,11 +184,26 @@ func Listen(ctx context.Context, path string) (net.Listener, error) {
 	return listener, nil
 }
 
-// Run serves until the context ends.
-func (s *Server) Run(ctx context.Context, listener net.Listener) error {
-	server := grpc.NewServer()
+// Service registers a further service.
+type Service func(grpc.ServiceRegistrar)
+
+// Run serves this and further services until the context ends.
+func (s *Server) Run(ctx context.Context, listener net.Listener, further ...Service) error {
+	server := grpc.NewServer(credentialsOfSocket()...)
 	adminv1.RegisterAdminServiceServer(server, s)
+	for _, register := range further {
+		register(server)
+	}
 	return serving.GRPC(ctx, server, listener, drain)
+}
+
+// credentialsOfSocket have the kernel tell who connects, where it can: the socket's mode guards it, and the register of an
+// authority names who asked.
+func credentialsOfSocket() []grpc.ServerOption {
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	return []grpc.ServerOption{grpc.Creds(asker.SocketCredentials("admin"))}
 }
 
 // drain is how long an operator's question may take to be answered once the server is to end.
@@ -112,11 +211,18 @@ const drain = time.Second
 
 // Dial makes a client of a server's admin socket, and returns how to close it. Nothing is sent yet.
 func Dial(path string) (adminv1.AdminServiceClient, func(), error) {
-	connection, err := grpc.NewClient("unix:"+path, grpc.WithTransportCredentials(insecure.NewCredentials())) // the socket's mode guards it
+	connection, closeConnection, err := dial(path)
+	return adminv1.NewAdminServiceClient(connection), closeConnection, err
+}
+
+// dial makes a connection to an admin socket, and returns how to close it.
+func dial(path string, options ...grpc.DialOption) (*grpc.ClientConn, func(), error) {
+	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials())) // the socket's mode guards it
+	connection, err := grpc.NewClient("unix:"+path, options...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reach the server: %w", err)
 	}
-	return adminv1.NewAdminServiceClient(connection), func() { _ = connection.Close() }, nil
+	return connection, func() { _ = connection.Close() }, nil
 }
 
 // Explain puts an error of a call into words for the person who made it.

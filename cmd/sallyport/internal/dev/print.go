@@ -34,13 +34,14 @@ func (p *printer) table(results []scenario.Result) error {
 	return scenario.WriteTable(p.out, results)
 }
 
-// Record prints a decision; it is an audit.Sink.
-func (p *printer) Record(record audit.Record) {
+// Record prints a decision; it is an audit.Sink whose loss is tolerated.
+func (p *printer) Record(record audit.Record) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.decisions {
 		fmt.Fprintln(p.out, record.Line())
 	}
+	return nil
 }
 
 // changed tells of a configuration that was read.

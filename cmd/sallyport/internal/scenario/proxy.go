@@ -12,62 +12,92 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/sallyport-project/sallyport/authz/identity"
+	"github.com/sallyport-project/sallyport/authz/request"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/envoy/routing"
+	"github.com/sallyport-project/sallyport/pki/inventory"
 )
 
 // What a proxy does besides choosing a route: the TLS handshake, the question to the authorization service, and what
 // becomes of the headers.
 
-// handshake tells what the gateway makes of the caller's certificate: the certificate as the authorization service is
-// told of it ("" for none), or why the handshake is refused.
-func (s *Simulator) handshake(h hop) (certificate, refused string) {
-	entry := h.listener.EntryFor(h.request.SNI)
-	if entry == nil || entry.ClientAuth.Mode == config.ClientAuthNone {
-		return "", ""
-	}
-	if h.certificate == nil {
+// Handshake tells what a gateway makes of a caller's certificate at a TLS entry, which is nil where none has the server name:
+// the caller as the authorization service is told of it, or why the handshake is refused.
+func (e *Estate) Handshake(entry *config.Entry, shown Credentials) (told Credentials, refused string) {
+	switch {
+	case entry == nil || entry.ClientAuth.Mode == config.ClientAuthNone:
+		return shown.withheld(), ""
+	case !shown.presented():
 		if entry.ClientAuth.Mode == config.ClientAuthRequired {
-			return "", "a certificate is required"
+			return Credentials{}, "a certificate is required"
 		}
-		return "", ""
-	}
-	certificate = encode(h.certificate)
-	if entry.ClientAuth.Explain {
-		return certificate, ""
+		return shown, ""
+	case entry.ClientAuth.Explain:
+		return shown, ""
 	}
 	names := make([]string, len(entry.ClientAuth.Truststores))
 	for i, t := range entry.ClientAuth.Truststores {
 		names[i] = t.Name
 	}
-	verdict := s.verifier.Verify(certificate, identity.NewTrust(entry.ClientAuth, s.keeper.Current()), s.clock())
-	if _, refusal := verdict.Vouchers(names); refusal != nil {
-		return "", string(refusal.Reason)
+	if _, refusal := e.verify(shown, entry).Vouchers(names); refusal != nil {
+		return Credentials{}, string(refusal.Reason)
 	}
-	return certificate, ""
+	return shown, ""
 }
 
-// encode is a certificate as Envoy tells of it: the leaf alone, URL-encoded PEM (AttributeContext.Peer.certificate).
+// verify judges the caller's certificate as Envoy does.
+func (e *Estate) verify(caller Credentials, entry *config.Entry) *identity.Verdict {
+	if caller.Certificate == nil {
+		return caller.Hypothesis.Presumed.Verdict(e.trust[entry], caller.Hypothesis.At)
+	}
+	presented := identity.Presented{Certificate: encode(caller.Certificate), Chain: encodeChain(caller.Certificate)}
+	return e.verifier.Verify(presented, e.trust[entry], e.Clock())
+}
+
+// encode is a certificate as Envoy tells of it: the leaf alone, URL-encoded PEM (AttributeContext.Peer.certificate). It is
+// empty for none.
 func encode(certificate *tls.Certificate) string {
-	text := url.QueryEscape(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})))
-	return strings.ReplaceAll(text, "+", "%20")
+	if certificate == nil {
+		return ""
+	}
+	return encodeAll(certificate.Certificate[:1])
+}
+
+// encodeChain is all that a caller presents, as Envoy tells of it in x-forwarded-client-cert; empty for none.
+func encodeChain(certificate *tls.Certificate) string {
+	if certificate == nil {
+		return ""
+	}
+	return encodeAll(certificate.Certificate)
+}
+
+func encodeAll(certificates [][]byte) string {
+	var text []byte
+	for _, der := range certificates {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
+	return strings.ReplaceAll(url.QueryEscape(string(text)), "+", "%20")
 }
 
 // check is what Envoy asks the authorization service.
-func check(h hop, chosen routing.Decision, extensions map[string]string, certificate string) *authv3.CheckRequest {
-	headers := map[string]string{":authority": chosen.Host, ":method": h.request.Method, ":path": chosen.Path, ":scheme": "https"}
-	for name, values := range h.request.Headers {
+func check(h Hop, chosen routing.Decision, extensions map[string]string, caller Credentials) *authv3.CheckRequest {
+	headers := map[string]string{":authority": chosen.Host, ":method": h.Request.Method, ":path": chosen.Path, ":scheme": "https"}
+	for name, values := range h.Request.Headers {
 		headers[name] = strings.Join(values, ",")
+	}
+	delete(headers, request.ForwardedCertificate)
+	if entry := h.Listener.EntryFor(h.Request.SNI); entry != nil && entry.ClientAuth.TakesChain() && caller.Certificate != nil {
+		headers[request.ForwardedCertificate] = `Chain="` + encodeChain(caller.Certificate) + `"`
 	}
 	attributes := &authv3.AttributeContext{
 		ContextExtensions: extensions,
-		Source:            &authv3.AttributeContext_Peer{Certificate: certificate, Address: &corev3.Address{}},
+		Source:            &authv3.AttributeContext_Peer{Certificate: encode(caller.Certificate), Address: &corev3.Address{}},
 		Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
-			Id: strconv.FormatUint(uint64(len(chosen.Path)), 10), Method: h.request.Method, Path: chosen.Path, Host: chosen.Host, Headers: headers, Scheme: "https",
+			Id: strconv.FormatUint(uint64(len(chosen.Path)), 10), Method: h.Request.Method, Path: chosen.Path, Host: chosen.Host, Headers: headers, Scheme: "https",
 		}},
 	}
-	if h.request.SNI != "" {
-		attributes.TlsSession = &authv3.AttributeContext_TLSSession{Sni: h.request.SNI}
+	if h.Request.SNI != "" {
+		attributes.TlsSession = &authv3.AttributeContext_TLSSession{Sni: h.Request.SNI}
 	}
 	return &authv3.CheckRequest{Attributes: attributes}
 }
@@ -77,7 +107,7 @@ func check(h hop, chosen routing.Decision, extensions map[string]string, certifi
 func forwarded(sent http.Header, allowed *authv3.OkHttpResponse) http.Header {
 	headers := http.Header{}
 	for name, values := range sent {
-		if name != "x-forwarded-client-cert" { // forward_client_cert_details SANITIZE
+		if name != request.ForwardedCertificate { // forward_client_cert_details SANITIZE
 			headers[name] = values
 		}
 	}
@@ -90,18 +120,23 @@ func forwarded(sent http.Header, allowed *authv3.OkHttpResponse) http.Header {
 	return headers
 }
 
+// own are the certificates that gateways present, without their keys: nobody signs anything here.
+func own(material *inventory.Snapshot) map[string]*tls.Certificate {
+	certificates := map[string]*tls.Certificate{}
+	for name, pair := range material.Certificates {
+		var chain tls.Certificate
+		for block, rest := pem.Decode(pair.CertificatePEM); block != nil; block, rest = pem.Decode(rest) {
+			chain.Certificate = append(chain.Certificate, block.Bytes)
+		}
+		certificates[name] = &chain
+	}
+	return certificates
+}
+
 // presented is the certificate that a gateway presents to an upstream, or nil.
-func (s *Simulator) presented(u *config.Upstream) *tls.Certificate {
+func (e *Estate) presented(u *config.Upstream) *tls.Certificate {
 	if u.TLS == nil || u.TLS.ClientCertificate == nil {
 		return nil
 	}
-	own := s.keeper.Current().Certificates[u.TLS.ClientCertificate.Name]
-	if own == nil {
-		return nil
-	}
-	pair, err := tls.X509KeyPair(own.CertificatePEM, own.PrivateKeyPEM)
-	if err != nil {
-		return nil
-	}
-	return &pair
+	return e.own[u.TLS.ClientCertificate.Name]
 }

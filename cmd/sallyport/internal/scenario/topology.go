@@ -41,14 +41,19 @@ type Ports func(*config.Listener) uint32
 // AsConfigured is for listeners that listen where the configuration says.
 func AsConfigured(l *config.Listener) uint32 { return l.Port }
 
-// Target is the listener of the gateway that the caller of a case connects to: one of the URL's scheme, and of the port in
-// the URL, if one has it. Of several it is the first that serves the server name, or else the first: that one will refuse.
-// It is nil where the gateway has none of the scheme.
+// Target is the listener of the gateway that the caller of a case connects to. It is nil where the gateway has none of the
+// URL's scheme.
 func Target(c *config.TestCase, ports Ports) *config.Listener {
-	request := c.Spec.GetRequest()
-	host, _, _ := config.SplitURL(request.GetUrl())
-	plaintext := strings.HasPrefix(request.GetUrl(), "http://")
-	candidates := slices.DeleteFunc(slices.Clone(c.Test.Gateway.Listeners), func(l *config.Listener) bool {
+	return ListenerFor(c.Test.Gateway, c.Spec.GetRequest().GetUrl(), ServerName(c), ports)
+}
+
+// ListenerFor is the listener of the gateway that a request for the URL connects to: one of the URL's scheme, and of the port
+// in the URL, if one has it. Of several it is the first that serves the server name, or else the first: that one will refuse.
+// It is nil where the gateway has none of the scheme.
+func ListenerFor(g *config.Gateway, url, serverName string, ports Ports) *config.Listener {
+	host, _, _ := config.SplitURL(url)
+	plaintext := strings.HasPrefix(url, "http://")
+	candidates := slices.DeleteFunc(slices.Clone(g.Listeners), func(l *config.Listener) bool {
 		return l.Plaintext() != plaintext
 	})
 	if _, port, err := net.SplitHostPort(host); err == nil {
@@ -60,8 +65,7 @@ func Target(c *config.TestCase, ports Ports) *config.Listener {
 	if len(candidates) == 0 {
 		return nil
 	}
-	name := ServerName(c)
-	if i := slices.IndexFunc(candidates, func(l *config.Listener) bool { return l.Serves(name) }); i >= 0 {
+	if i := slices.IndexFunc(candidates, func(l *config.Listener) bool { return l.Serves(serverName) }); i >= 0 {
 		return candidates[i]
 	}
 	return candidates[0]

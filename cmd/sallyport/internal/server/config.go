@@ -18,22 +18,40 @@ import (
 
 // Config is what a server is told by flags; see `sallyport serve --help`.
 type Config struct {
-	XDS, Authz bool
-	Roles      []string
-	Version    string
-	Logger     hclog.Logger
+	XDS, Authz, CA bool
+	Roles          []string
+	Version        string
+	Logger         hclog.Logger
 
 	Source        string
 	AllowMaterial []string
 	StateDir      string
 
-	TrustDomain, ProxyCA              string
+	TrustDomain, ProxyCA string
+	// ProxyCRL are references to the revocation lists of ProxyCA.
+	ProxyCRL                          []string
 	XDSListen, XDSCertificate, XDSKey string
 	AuthzListen                       string
 	AuthzCertificate, AuthzKey        string
 	AuthzSocketDir                    string
 	AdminSocket, HealthListen         string
 	PolicyGrace, DrainTimeout         time.Duration
+
+	// AuthzConnectionAge is authz.ServerConfig's ConnectionAge.
+	AuthzConnectionAge time.Duration
+
+	// CADirs are the homes of authorities, and CAPassphrase a reference to the passphrase of their keys.
+	CADirs       []string
+	CAPassphrase string
+	// CAListen is for operators with certificates of OperatorCA, or of EnrolCA if that is empty.
+	CAListen, OperatorCA string
+	// EnrolCA is the name of the home that issues to our own processes, which are told to enrol at EnrolAddress.
+	EnrolCA, EnrolListen, EnrolAddress string
+
+	// Audit is a file for audit records, or - for standard output; empty for the log. AuditWhenFull is an audit.WhenFull.
+	Audit, AuditWhenFull string
+	// ExpiryWebhook and ExpiryWebhookSecret are references, file: or env:.
+	ExpiryWebhook, ExpiryWebhookSecret string
 }
 
 // FlagError is a mistake in the value of a flag: the person who gave it must give another.
@@ -57,9 +75,12 @@ func (c Config) Check() error {
 			wrong = append(wrong, fmt.Errorf("%s is missing: %s", flag, why))
 		}
 	}
-	need("--source", c.Source, "the directory of the configuration")
-	need("--trust-domain", c.TrustDomain, "proxies are known by spiffe://<trust domain>/proxy/<group>/<name>")
-	need("--proxy-ca", c.ProxyCA, "the CA of proxies' certificates; `sallyport ca init` makes one")
+	if c.XDS || c.Authz {
+		need("--source", c.Source, "the directory of the configuration")
+		need("--trust-domain", c.TrustDomain, "proxies are known by spiffe://<trust domain>/proxy/<group>/<name>")
+		need("--proxy-ca", c.ProxyCA, "the CA of proxies' certificates; `sallyport ca init` makes one")
+	}
+	wrong = append(wrong, c.checkAuthorities()...)
 	if c.TrustDomain != "" {
 		if err := spiffe.ValidateTrustDomain(c.TrustDomain); err != nil {
 			wrong = append(wrong, fmt.Errorf("--trust-domain: %w", err))
@@ -76,6 +97,11 @@ func (c Config) Check() error {
 	if _, err := material.ParseAllowList(c.AllowMaterial, c.Source); err != nil {
 		wrong = append(wrong, fmt.Errorf("--allow-material: %w", err))
 	}
+	for _, list := range c.ProxyCRL {
+		if _, err := material.ParseList(list); err != nil {
+			wrong = append(wrong, fmt.Errorf("--proxy-crl: %w", err))
+		}
+	}
 	for _, listen := range []struct {
 		flag, address string
 		used          bool
@@ -83,12 +109,14 @@ func (c Config) Check() error {
 		{"--xds-listen", c.XDSListen, c.XDS},
 		{"--authz-listen", c.AuthzListen, c.Authz && c.AuthzListen != ""},
 		{"--health-listen", c.HealthListen, c.HealthListen != ""},
+		{"--ca-listen", c.CAListen, c.CAListen != ""},
+		{"--enrol-listen", c.EnrolListen, c.EnrolListen != ""},
 	} {
 		if err := checkListen(listen.address); listen.used && err != nil {
 			wrong = append(wrong, &FlagError{listen.flag, err})
 		}
 	}
-	for flag, duration := range map[string]time.Duration{"--drain-timeout": c.DrainTimeout, "--policy-grace": c.PolicyGrace} {
+	for flag, duration := range map[string]time.Duration{"--drain-timeout": c.DrainTimeout, "--policy-grace": c.PolicyGrace, "--authz-connection-age": c.AuthzConnectionAge} {
 		if duration < 0 {
 			wrong = append(wrong, &FlagError{flag, fmt.Errorf("expected no negative duration, found %s", duration)})
 		}

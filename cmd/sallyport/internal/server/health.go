@@ -10,10 +10,11 @@ import (
 	"github.com/sallyport-project/sallyport/internal/serving"
 )
 
-// health answers /healthz (the process runs) and /readyz (it has a configuration in force).
+// health answers /healthz (the process runs), /readyz (it has a configuration in force) and /metrics.
 type health struct {
 	listener net.Listener
 	ready    func() error
+	metrics  http.Handler
 }
 
 // Run serves until the context ends.
@@ -27,6 +28,7 @@ func (h *health) Run(ctx context.Context) error {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	mux.Handle("GET /metrics", h.metrics)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	return serving.HTTP(ctx, server, h.listener)
 }

@@ -16,8 +16,8 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz"
 	"github.com/sallyport-project/sallyport/authz/asker"
-	"github.com/sallyport-project/sallyport/authz/audit"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/admin"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/expiry"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/rungroup"
 	"github.com/sallyport-project/sallyport/config/directory"
@@ -25,6 +25,7 @@ import (
 	"github.com/sallyport-project/sallyport/internal/handshake"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	"github.com/sallyport-project/sallyport/pki/material"
+	"github.com/sallyport-project/sallyport/pki/material/aws"
 	"github.com/sallyport-project/sallyport/pki/spiffe"
 	"github.com/sallyport-project/sallyport/xds"
 	"github.com/sallyport-project/sallyport/xds/cache"
@@ -37,9 +38,17 @@ type server struct {
 	authorities []*x509.Certificate
 	pool        *x509.CertPool
 	keeper      *inventory.Keeper
-	cache       *cache.Cache
-	service     *authz.Service
-	pipeline    *pipeline.Pipeline
+	store       *material.Store
+	// revoked tells which proxies' certificates do not count any more; nil without --proxy-crl.
+	revoked  *revokedProxies
+	cache    *cache.Cache
+	service  *authz.Service
+	pipeline *pipeline.Pipeline
+	// observation is what it tells of what it has decided and seen; own are the certificates that it presents.
+	observation *observation
+	own         []ownPresented
+	// held are the certificate authorities; nil without the role ca.
+	held *authorities
 	// socketGroups have a socket of their own in --authz-socket-dir; nil until the sockets are made.
 	socketGroups []string
 	// warned are the warnings of warnOnce that were given.
@@ -50,12 +59,12 @@ type server struct {
 // read ends it before anything listens.
 func Run(ctx context.Context, config Config) error {
 	s := &server{config: config, group: &rungroup.Group{}, warned: map[string]bool{}}
-	for _, step := range []func(context.Context) error{s.inventory, s.parts, s.configuration, s.controlPlane, s.authorization, s.operations} {
+	for _, step := range s.steps() {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	config.Logger.Info("up", "roles", config.Roles, "version", config.Version, "revision", s.pipeline.Status().Revision)
+	config.Logger.Info("up", "roles", config.Roles, "version", config.Version, "revision", s.revision())
 	err := s.group.Run(ctx)
 	if err != nil {
 		config.Logger.Error("ended", "error", err)
@@ -63,6 +72,25 @@ func Run(ctx context.Context, config Config) error {
 	}
 	config.Logger.Info("ended")
 	return nil
+}
+
+// steps make the parts, in order. A process that holds authorities alone needs no configuration.
+func (s *server) steps() []func(context.Context) error {
+	if !s.config.XDS && !s.config.Authz {
+		return []func(context.Context) error{s.certificateAuthorities, s.enrolments, s.authoritiesAlone}
+	}
+	return []func(context.Context) error{
+		s.certificateAuthorities, s.inventory, s.revocation, s.observe, s.parts, s.configuration, s.controlPlane, s.authorization,
+		s.enrolments, s.operations,
+	}
+}
+
+// revision of the configuration in force; empty without one.
+func (s *server) revision() string {
+	if s.pipeline == nil {
+		return ""
+	}
+	return s.pipeline.Status().Revision
 }
 
 // inventory prepares the material.
@@ -75,13 +103,49 @@ func (s *server) inventory(context.Context) (err error) {
 		return err
 	}
 	logger := s.config.Logger.Named("material")
+	cloud := aws.New()
+	s.store = material.NewStore(material.Config{
+		Logger: logger, Allow: allow, Fetchers: cloud.Fetchers(), Keep: beneath(s.config.StateDir, "material"),
+	})
 	s.keeper, err = inventory.New(inventory.Config{
-		Logger: logger, Base: s.config.Source, StateDir: s.config.StateDir,
-		Store:            material.NewStore(material.Config{Logger: logger, Allow: allow}),
+		Logger: logger, Base: s.config.Source, StateDir: s.config.StateDir, Store: s.store, KMS: cloud.NewSigner,
 		ForbiddenAnchors: s.authorities, TruststoresOnly: !s.config.XDS,
 	})
 	s.group.Add("material", s.keeper.Run)
 	return err
+}
+
+// beneath is a folder of the state folder; none if there is none.
+func beneath(state, folder string) string {
+	if state == "" {
+		return ""
+	}
+	return filepath.Join(state, folder)
+}
+
+// revocation follows the lists of revoked proxies.
+func (s *server) revocation(ctx context.Context) (err error) {
+	if len(s.config.ProxyCRL) == 0 {
+		return nil
+	}
+	logger := s.config.Logger.Named("proxies")
+	store := material.NewStore(material.Config{
+		Logger: logger, Fetchers: aws.New().Fetchers(), Keep: beneath(s.config.StateDir, "proxies"),
+	})
+	s.revoked, err = newRevokedProxies(ctx, s.config.ProxyCA, s.config.ProxyCRL, beneath(s.config.StateDir, "proxies"), store, logger)
+	if err != nil {
+		return err
+	}
+	s.group.Add("revoked proxies", s.revoked.Run)
+	return nil
+}
+
+// whoCounts is what tells which proxies' certificates count; nil if all do.
+func (s *server) whoCounts() spiffe.Revocation {
+	if s.revoked == nil {
+		return nil // and not an interface that holds a nil
+	}
+	return s.revoked
 }
 
 // parts makes the parts that use the configuration.
@@ -92,13 +156,17 @@ func (s *server) parts(context.Context) (err error) {
 		inUse = pipeline.InUse(s.cache)
 	}
 	if s.config.Authz {
-		logger := s.config.Logger.Named("authz")
+		identify := asker.Identifier{TrustDomain: s.config.TrustDomain, Clock: time.Now, Revocation: s.whoCounts()}.Identify
 		s.service, err = authz.New(authz.Config{
-			Logger: logger, Sink: audit.Log{Logger: logger}, InUse: inUse, Grace: s.config.PolicyGrace,
-			Identify: asker.Identifier{TrustDomain: s.config.TrustDomain, Clock: time.Now}.Identify,
+			Logger: s.config.Logger.Named("authz"), InUse: inUse, Grace: s.config.PolicyGrace, Identify: identify,
+			Sink: append(s.observation.records(), s.observation.metrics), Observer: s.observation.sightings,
 		})
+		if err != nil {
+			return err
+		}
+		return s.listenToProxies(identify)
 	}
-	return err
+	return nil
 }
 
 // configuration reads the configuration and follows it.
@@ -174,9 +242,10 @@ func (s *server) controlPlane(ctx context.Context) error {
 		return err
 	}
 	s.group.Add("control plane's certificate", certificate.Run)
+	s.own = append(s.own, ownPresented{expiry.ControlPlane, "--certificate", certificate})
 	streams, err := xds.NewServer(ctx, xds.Config{
 		Logger: logger, Cache: s.cache, TrustDomain: s.config.TrustDomain, ProxyAuthorities: s.pool,
-		Certificate: certificate.Get, DrainTimeout: s.config.DrainTimeout,
+		Certificate: certificate.Get, DrainTimeout: s.config.DrainTimeout, Revocation: s.whoCounts(),
 	})
 	if err != nil {
 		return err
@@ -214,11 +283,12 @@ func (s *server) authorizationByTLS(ctx context.Context) error {
 		return err
 	}
 	s.group.Add("authorization service's certificate", certificate.Run)
+	s.own = append(s.own, ownPresented{expiry.Authz, "--authz-certificate", certificate})
 	listener, err := listen(ctx, "--authz-listen", s.config.AuthzListen)
 	if err != nil {
 		return err
 	}
-	settings, err := spiffe.ServerTLS(spiffe.TLSConfig{Authorities: s.pool, Certificate: certificate.Get, Clock: time.Now})
+	settings, err := spiffe.ServerTLS(spiffe.TLSConfig{Authorities: s.pool, Certificate: certificate.Get, Clock: time.Now, Revocation: s.whoCounts()})
 	if err != nil {
 		return err
 	}
@@ -245,7 +315,7 @@ func (s *server) authorizationBySockets(ctx context.Context) error {
 // answer serves the authorization service on a listener.
 func (s *server) answer(name string, creds credentials.TransportCredentials, listener net.Listener) error {
 	server, err := authz.NewServer(authz.ServerConfig{
-		Service: s.service, DrainTimeout: s.config.DrainTimeout,
+		Service: s.service, AccessLog: s.observation.accessLog, DrainTimeout: s.config.DrainTimeout, ConnectionAge: s.config.AuthzConnectionAge,
 		Credentials: handshake.Logged(creds, s.config.Logger.Named("authz"), time.Now),
 	})
 	if err != nil {
@@ -262,14 +332,22 @@ func (s *server) operations(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.group.Add("health", (&health{listener: listener, ready: s.pipeline.Ready}).Run)
+		s.group.Add("health", (&health{listener: listener, ready: s.pipeline.Ready, metrics: s.observation.metrics.Handler()}).Run)
+	}
+	if err := s.watchExpiry(ctx); err != nil {
+		return err
 	}
 	listener, err := admin.Listen(ctx, s.config.AdminSocket)
 	if err != nil {
 		return err
 	}
-	api := &admin.Server{Version: s.config.Version, Roles: s.config.Roles, Pipeline: s.pipeline, Keeper: s.keeper, Cache: s.cache}
-	s.group.Add("admin", func(ctx context.Context) error { return api.Run(ctx, listener) })
+	api := &admin.Server{Version: s.config.Version, Roles: s.config.Roles, Pipeline: s.pipeline, Keeper: s.keeper, Store: s.store, Cache: s.cache}
+	if s.revoked != nil {
+		api.Further = append(api.Further, s.revoked.keeper)
+	}
+	s.group.Add("admin", func(ctx context.Context) error {
+		return api.Run(ctx, listener, append(s.operatorsServices(), s.ofAuthorities()...)...)
+	})
 	return nil
 }
 

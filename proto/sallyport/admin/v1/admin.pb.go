@@ -74,8 +74,14 @@ type GetStatusResponse struct {
 	ConfigurationErrors []string `protobuf:"bytes,5,rep,name=configuration_errors,json=configurationErrors,proto3" json:"configuration_errors,omitempty"`
 	// Truststores, certificates and authorities that are not as they should be.
 	MaterialProblems []*MaterialProblem `protobuf:"bytes,6,rep,name=material_problems,json=materialProblems,proto3" json:"material_problems,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Truststores that are in force.
+	Truststores []*TruststoreState `protobuf:"bytes,7,rep,name=truststores,proto3" json:"truststores,omitempty"`
+	// Identities of the connected proxies that have not yet accepted, or refused, all that they are to have.
+	ProxiesBehind []string `protobuf:"bytes,8,rep,name=proxies_behind,json=proxiesBehind,proto3" json:"proxies_behind,omitempty"`
+	// Material that is fetched from elsewhere.
+	Materials     []*MaterialState `protobuf:"bytes,9,rep,name=materials,proto3" json:"materials,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -150,6 +156,410 @@ func (x *GetStatusResponse) GetMaterialProblems() []*MaterialProblem {
 	return nil
 }
 
+func (x *GetStatusResponse) GetTruststores() []*TruststoreState {
+	if x != nil {
+		return x.Truststores
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetProxiesBehind() []string {
+	if x != nil {
+		return x.ProxiesBehind
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetMaterials() []*MaterialState {
+	if x != nil {
+		return x.Materials
+	}
+	return nil
+}
+
+// TruststoreState is a truststore that is in force.
+type TruststoreState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the resource.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Hash over everything that it vouches by.
+	Hash string `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	// Subjects of its anchors.
+	Anchors []string `protobuf:"bytes,3,rep,name=anchors,proto3" json:"anchors,omitempty"`
+	// Its revocation lists.
+	Lists []*RevocationListState `protobuf:"bytes,4,rep,name=lists,proto3" json:"lists,omitempty"`
+	// Generation of its manifest, if it has signers.
+	ManifestGeneration uint64 `protobuf:"varint,5,opt,name=manifest_generation,json=manifestGeneration,proto3" json:"manifest_generation,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *TruststoreState) Reset() {
+	*x = TruststoreState{}
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TruststoreState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TruststoreState) ProtoMessage() {}
+
+func (x *TruststoreState) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TruststoreState.ProtoReflect.Descriptor instead.
+func (*TruststoreState) Descriptor() ([]byte, []int) {
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TruststoreState) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TruststoreState) GetHash() string {
+	if x != nil {
+		return x.Hash
+	}
+	return ""
+}
+
+func (x *TruststoreState) GetAnchors() []string {
+	if x != nil {
+		return x.Anchors
+	}
+	return nil
+}
+
+func (x *TruststoreState) GetLists() []*RevocationListState {
+	if x != nil {
+		return x.Lists
+	}
+	return nil
+}
+
+func (x *TruststoreState) GetManifestGeneration() uint64 {
+	if x != nil {
+		return x.ManifestGeneration
+	}
+	return 0
+}
+
+// RevocationListState is a list that is in force.
+type RevocationListState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Subject of the authority that made it.
+	Issuer string `protobuf:"bytes,1,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// Hash of that authority's subject and public key.
+	Authority string `protobuf:"bytes,2,opt,name=authority,proto3" json:"authority,omitempty"`
+	// Its number, in decimal.
+	Number string `protobuf:"bytes,3,opt,name=number,proto3" json:"number,omitempty"`
+	// When it was made.
+	ThisUpdate *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=this_update,json=thisUpdate,proto3" json:"this_update,omitempty"`
+	// When it runs out.
+	NextUpdate *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=next_update,json=nextUpdate,proto3" json:"next_update,omitempty"`
+	// How many certificates it revokes.
+	Entries       uint32 `protobuf:"varint,6,opt,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevocationListState) Reset() {
+	*x = RevocationListState{}
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevocationListState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevocationListState) ProtoMessage() {}
+
+func (x *RevocationListState) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevocationListState.ProtoReflect.Descriptor instead.
+func (*RevocationListState) Descriptor() ([]byte, []int) {
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RevocationListState) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *RevocationListState) GetAuthority() string {
+	if x != nil {
+		return x.Authority
+	}
+	return ""
+}
+
+func (x *RevocationListState) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *RevocationListState) GetThisUpdate() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ThisUpdate
+	}
+	return nil
+}
+
+func (x *RevocationListState) GetNextUpdate() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextUpdate
+	}
+	return nil
+}
+
+func (x *RevocationListState) GetEntries() uint32 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+// MaterialState is what was fetched by a reference, and what is wrong with it.
+type MaterialState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The reference.
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	// When it was last known to be current.
+	Checked *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=checked,proto3" json:"checked,omitempty"`
+	// Version or entity tag of what is held.
+	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	// What is wrong; empty if nothing is.
+	Error string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	// Since when it is.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaterialState) Reset() {
+	*x = MaterialState{}
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaterialState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaterialState) ProtoMessage() {}
+
+func (x *MaterialState) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaterialState.ProtoReflect.Descriptor instead.
+func (*MaterialState) Descriptor() ([]byte, []int) {
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *MaterialState) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *MaterialState) GetChecked() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Checked
+	}
+	return nil
+}
+
+func (x *MaterialState) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *MaterialState) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *MaterialState) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+// GetConsumerRequest names a consumer.
+type GetConsumerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the resource.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConsumerRequest) Reset() {
+	*x = GetConsumerRequest{}
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConsumerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConsumerRequest) ProtoMessage() {}
+
+func (x *GetConsumerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConsumerRequest.ProtoReflect.Descriptor instead.
+func (*GetConsumerRequest) Descriptor() ([]byte, []int) {
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetConsumerRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// GetConsumerResponse is what is in force about a consumer.
+type GetConsumerResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether there is such a consumer.
+	Known bool `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	// Whether it is suspended.
+	Suspended bool `protobuf:"varint,2,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	// Its roles.
+	Roles []string `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	// By how many criteria its certificates are recognised.
+	Certificates uint32 `protobuf:"varint,4,opt,name=certificates,proto3" json:"certificates,omitempty"`
+	// Revision of the configuration.
+	Revision      string `protobuf:"bytes,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConsumerResponse) Reset() {
+	*x = GetConsumerResponse{}
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConsumerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConsumerResponse) ProtoMessage() {}
+
+func (x *GetConsumerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConsumerResponse.ProtoReflect.Descriptor instead.
+func (*GetConsumerResponse) Descriptor() ([]byte, []int) {
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetConsumerResponse) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *GetConsumerResponse) GetSuspended() bool {
+	if x != nil {
+		return x.Suspended
+	}
+	return false
+}
+
+func (x *GetConsumerResponse) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *GetConsumerResponse) GetCertificates() uint32 {
+	if x != nil {
+		return x.Certificates
+	}
+	return 0
+}
+
+func (x *GetConsumerResponse) GetRevision() string {
+	if x != nil {
+		return x.Revision
+	}
+	return ""
+}
+
 // MaterialProblem is a truststore, certificate or authority that is not as it should be.
 type MaterialProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -169,7 +579,7 @@ type MaterialProblem struct {
 
 func (x *MaterialProblem) Reset() {
 	*x = MaterialProblem{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -181,7 +591,7 @@ func (x *MaterialProblem) String() string {
 func (*MaterialProblem) ProtoMessage() {}
 
 func (x *MaterialProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -194,7 +604,7 @@ func (x *MaterialProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaterialProblem.ProtoReflect.Descriptor instead.
 func (*MaterialProblem) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *MaterialProblem) GetKind() string {
@@ -241,7 +651,7 @@ type ListProxiesRequest struct {
 
 func (x *ListProxiesRequest) Reset() {
 	*x = ListProxiesRequest{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -253,7 +663,7 @@ func (x *ListProxiesRequest) String() string {
 func (*ListProxiesRequest) ProtoMessage() {}
 
 func (x *ListProxiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -266,7 +676,7 @@ func (x *ListProxiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProxiesRequest.ProtoReflect.Descriptor instead.
 func (*ListProxiesRequest) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 // ListProxiesResponse is the proxies, sorted by identity.
@@ -280,7 +690,7 @@ type ListProxiesResponse struct {
 
 func (x *ListProxiesResponse) Reset() {
 	*x = ListProxiesResponse{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -292,7 +702,7 @@ func (x *ListProxiesResponse) String() string {
 func (*ListProxiesResponse) ProtoMessage() {}
 
 func (x *ListProxiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -305,7 +715,7 @@ func (x *ListProxiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProxiesResponse.ProtoReflect.Descriptor instead.
 func (*ListProxiesResponse) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListProxiesResponse) GetProxies() []*Proxy {
@@ -336,7 +746,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -348,7 +758,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -361,7 +771,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Proxy) GetIdentity() string {
@@ -423,7 +833,7 @@ type TypeState struct {
 
 func (x *TypeState) Reset() {
 	*x = TypeState{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +845,7 @@ func (x *TypeState) String() string {
 func (*TypeState) ProtoMessage() {}
 
 func (x *TypeState) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +858,7 @@ func (x *TypeState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypeState.ProtoReflect.Descriptor instead.
 func (*TypeState) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TypeState) GetType() string {
@@ -496,7 +906,7 @@ type RefusedResource struct {
 
 func (x *RefusedResource) Reset() {
 	*x = RefusedResource{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +918,7 @@ func (x *RefusedResource) String() string {
 func (*RefusedResource) ProtoMessage() {}
 
 func (x *RefusedResource) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +931,7 @@ func (x *RefusedResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedResource.ProtoReflect.Descriptor instead.
 func (*RefusedResource) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RefusedResource) GetName() string {
@@ -557,14 +967,46 @@ var File_sallyport_admin_v1_admin_proto protoreflect.FileDescriptor
 const file_sallyport_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1esallyport/admin/v1/admin.proto\x12\x12sallyport.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xa5\x02\n" +
+	"\x10GetStatusRequest\"\xd4\x03\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\tR\brevision\x12?\n" +
 	"\rrevision_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\frevisionTime\x121\n" +
 	"\x14configuration_errors\x18\x05 \x03(\tR\x13configurationErrors\x12P\n" +
-	"\x11material_problems\x18\x06 \x03(\v2#.sallyport.admin.v1.MaterialProblemR\x10materialProblems\"\xa0\x01\n" +
+	"\x11material_problems\x18\x06 \x03(\v2#.sallyport.admin.v1.MaterialProblemR\x10materialProblems\x12E\n" +
+	"\vtruststores\x18\a \x03(\v2#.sallyport.admin.v1.TruststoreStateR\vtruststores\x12%\n" +
+	"\x0eproxies_behind\x18\b \x03(\tR\rproxiesBehind\x12?\n" +
+	"\tmaterials\x18\t \x03(\v2!.sallyport.admin.v1.MaterialStateR\tmaterials\"\xc3\x01\n" +
+	"\x0fTruststoreState\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x18\n" +
+	"\aanchors\x18\x03 \x03(\tR\aanchors\x12=\n" +
+	"\x05lists\x18\x04 \x03(\v2'.sallyport.admin.v1.RevocationListStateR\x05lists\x12/\n" +
+	"\x13manifest_generation\x18\x05 \x01(\x04R\x12manifestGeneration\"\xf7\x01\n" +
+	"\x13RevocationListState\x12\x16\n" +
+	"\x06issuer\x18\x01 \x01(\tR\x06issuer\x12\x1c\n" +
+	"\tauthority\x18\x02 \x01(\tR\tauthority\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\tR\x06number\x12;\n" +
+	"\vthis_update\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"thisUpdate\x12;\n" +
+	"\vnext_update\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"nextUpdate\x12\x18\n" +
+	"\aentries\x18\x06 \x01(\rR\aentries\"\xc5\x01\n" +
+	"\rMaterialState\x12\x1c\n" +
+	"\treference\x18\x01 \x01(\tR\treference\x124\n" +
+	"\achecked\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\achecked\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"(\n" +
+	"\x12GetConsumerRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x9f\x01\n" +
+	"\x13GetConsumerResponse\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\bR\x05known\x12\x1c\n" +
+	"\tsuspended\x18\x02 \x01(\bR\tsuspended\x12\x14\n" +
+	"\x05roles\x18\x03 \x03(\tR\x05roles\x12\"\n" +
+	"\fcertificates\x18\x04 \x01(\rR\fcertificates\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\tR\brevision\"\xa0\x01\n" +
 	"\x0fMaterialProblem\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -591,10 +1033,11 @@ const file_sallyport_admin_v1_admin_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12.\n" +
-	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time2\xc8\x01\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time2\xa8\x02\n" +
 	"\fAdminService\x12X\n" +
 	"\tGetStatus\x12$.sallyport.admin.v1.GetStatusRequest\x1a%.sallyport.admin.v1.GetStatusResponse\x12^\n" +
-	"\vListProxies\x12&.sallyport.admin.v1.ListProxiesRequest\x1a'.sallyport.admin.v1.ListProxiesResponseBIZGgithub.com/sallyport-project/sallyport/proto/sallyport/admin/v1;adminv1b\x06proto3"
+	"\vListProxies\x12&.sallyport.admin.v1.ListProxiesRequest\x1a'.sallyport.admin.v1.ListProxiesResponse\x12^\n" +
+	"\vGetConsumer\x12&.sallyport.admin.v1.GetConsumerRequest\x1a'.sallyport.admin.v1.GetConsumerResponseBIZGgithub.com/sallyport-project/sallyport/proto/sallyport/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_sallyport_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -608,36 +1051,50 @@ func file_sallyport_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_sallyport_admin_v1_admin_proto_rawDescData
 }
 
-var file_sallyport_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_sallyport_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_sallyport_admin_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: sallyport.admin.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: sallyport.admin.v1.GetStatusResponse
-	(*MaterialProblem)(nil),       // 2: sallyport.admin.v1.MaterialProblem
-	(*ListProxiesRequest)(nil),    // 3: sallyport.admin.v1.ListProxiesRequest
-	(*ListProxiesResponse)(nil),   // 4: sallyport.admin.v1.ListProxiesResponse
-	(*Proxy)(nil),                 // 5: sallyport.admin.v1.Proxy
-	(*TypeState)(nil),             // 6: sallyport.admin.v1.TypeState
-	(*RefusedResource)(nil),       // 7: sallyport.admin.v1.RefusedResource
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*TruststoreState)(nil),       // 2: sallyport.admin.v1.TruststoreState
+	(*RevocationListState)(nil),   // 3: sallyport.admin.v1.RevocationListState
+	(*MaterialState)(nil),         // 4: sallyport.admin.v1.MaterialState
+	(*GetConsumerRequest)(nil),    // 5: sallyport.admin.v1.GetConsumerRequest
+	(*GetConsumerResponse)(nil),   // 6: sallyport.admin.v1.GetConsumerResponse
+	(*MaterialProblem)(nil),       // 7: sallyport.admin.v1.MaterialProblem
+	(*ListProxiesRequest)(nil),    // 8: sallyport.admin.v1.ListProxiesRequest
+	(*ListProxiesResponse)(nil),   // 9: sallyport.admin.v1.ListProxiesResponse
+	(*Proxy)(nil),                 // 10: sallyport.admin.v1.Proxy
+	(*TypeState)(nil),             // 11: sallyport.admin.v1.TypeState
+	(*RefusedResource)(nil),       // 12: sallyport.admin.v1.RefusedResource
+	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
 }
 var file_sallyport_admin_v1_admin_proto_depIdxs = []int32{
-	8,  // 0: sallyport.admin.v1.GetStatusResponse.revision_time:type_name -> google.protobuf.Timestamp
-	2,  // 1: sallyport.admin.v1.GetStatusResponse.material_problems:type_name -> sallyport.admin.v1.MaterialProblem
-	8,  // 2: sallyport.admin.v1.MaterialProblem.since:type_name -> google.protobuf.Timestamp
-	5,  // 3: sallyport.admin.v1.ListProxiesResponse.proxies:type_name -> sallyport.admin.v1.Proxy
-	8,  // 4: sallyport.admin.v1.Proxy.since:type_name -> google.protobuf.Timestamp
-	6,  // 5: sallyport.admin.v1.Proxy.types:type_name -> sallyport.admin.v1.TypeState
-	7,  // 6: sallyport.admin.v1.TypeState.refused:type_name -> sallyport.admin.v1.RefusedResource
-	8,  // 7: sallyport.admin.v1.RefusedResource.time:type_name -> google.protobuf.Timestamp
-	0,  // 8: sallyport.admin.v1.AdminService.GetStatus:input_type -> sallyport.admin.v1.GetStatusRequest
-	3,  // 9: sallyport.admin.v1.AdminService.ListProxies:input_type -> sallyport.admin.v1.ListProxiesRequest
-	1,  // 10: sallyport.admin.v1.AdminService.GetStatus:output_type -> sallyport.admin.v1.GetStatusResponse
-	4,  // 11: sallyport.admin.v1.AdminService.ListProxies:output_type -> sallyport.admin.v1.ListProxiesResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	13, // 0: sallyport.admin.v1.GetStatusResponse.revision_time:type_name -> google.protobuf.Timestamp
+	7,  // 1: sallyport.admin.v1.GetStatusResponse.material_problems:type_name -> sallyport.admin.v1.MaterialProblem
+	2,  // 2: sallyport.admin.v1.GetStatusResponse.truststores:type_name -> sallyport.admin.v1.TruststoreState
+	4,  // 3: sallyport.admin.v1.GetStatusResponse.materials:type_name -> sallyport.admin.v1.MaterialState
+	3,  // 4: sallyport.admin.v1.TruststoreState.lists:type_name -> sallyport.admin.v1.RevocationListState
+	13, // 5: sallyport.admin.v1.RevocationListState.this_update:type_name -> google.protobuf.Timestamp
+	13, // 6: sallyport.admin.v1.RevocationListState.next_update:type_name -> google.protobuf.Timestamp
+	13, // 7: sallyport.admin.v1.MaterialState.checked:type_name -> google.protobuf.Timestamp
+	13, // 8: sallyport.admin.v1.MaterialState.since:type_name -> google.protobuf.Timestamp
+	13, // 9: sallyport.admin.v1.MaterialProblem.since:type_name -> google.protobuf.Timestamp
+	10, // 10: sallyport.admin.v1.ListProxiesResponse.proxies:type_name -> sallyport.admin.v1.Proxy
+	13, // 11: sallyport.admin.v1.Proxy.since:type_name -> google.protobuf.Timestamp
+	11, // 12: sallyport.admin.v1.Proxy.types:type_name -> sallyport.admin.v1.TypeState
+	12, // 13: sallyport.admin.v1.TypeState.refused:type_name -> sallyport.admin.v1.RefusedResource
+	13, // 14: sallyport.admin.v1.RefusedResource.time:type_name -> google.protobuf.Timestamp
+	0,  // 15: sallyport.admin.v1.AdminService.GetStatus:input_type -> sallyport.admin.v1.GetStatusRequest
+	8,  // 16: sallyport.admin.v1.AdminService.ListProxies:input_type -> sallyport.admin.v1.ListProxiesRequest
+	5,  // 17: sallyport.admin.v1.AdminService.GetConsumer:input_type -> sallyport.admin.v1.GetConsumerRequest
+	1,  // 18: sallyport.admin.v1.AdminService.GetStatus:output_type -> sallyport.admin.v1.GetStatusResponse
+	9,  // 19: sallyport.admin.v1.AdminService.ListProxies:output_type -> sallyport.admin.v1.ListProxiesResponse
+	6,  // 20: sallyport.admin.v1.AdminService.GetConsumer:output_type -> sallyport.admin.v1.GetConsumerResponse
+	18, // [18:21] is the sub-list for method output_type
+	15, // [15:18] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_admin_v1_admin_proto_init() }
@@ -651,7 +1108,7 @@ func file_sallyport_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sallyport_admin_v1_admin_proto_rawDesc), len(file_sallyport_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

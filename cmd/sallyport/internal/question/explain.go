@@ -1,0 +1,221 @@
+package question
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/policy"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/pki/inventory"
+	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
+)
+
+// The verdicts of answers.
+const (
+	Allowed     = "allowed"
+	Conditional = "conditional"
+	Denied      = "denied"
+)
+
+// Explain tells what would come of a request, or what came of one that is remembered. The error is a Mistake where the
+// question is to blame.
+func (a *Answers) Explain(ctx context.Context, q *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {
+	if q.GetRequestId() != "" {
+		return a.recall(q)
+	}
+	hop, err := a.hop(q.GetInquiry())
+	if err != nil {
+		return nil, err
+	}
+	at := a.moment(q.GetInquiry().GetAt())
+	answer := &adminv1.ExplainResponse{
+		Revision: a.config.Model.Revision(), At: timestamppb.New(at.Time), Request: words(q.GetInquiry()),
+	}
+	gateways, err := a.estates(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	guises, err := a.introduce(answer, q, gateways, at)
+	if err != nil {
+		return nil, err
+	}
+	var best []scenario.Passage
+	for _, guise := range guises {
+		hop.Credentials = guise
+		passages, err := gateways.follow(ctx, hop)
+		if err != nil {
+			return nil, err
+		}
+		if best == nil || rank(passages) > rank(best) {
+			best = passages
+		}
+	}
+	for _, p := range best {
+		answer.Passages = append(answer.Passages, a.passage(p))
+	}
+	conclude(answer)
+	answer.Notes = append(answer.Notes, a.notes(best, gateways)...)
+	return answer, nil
+}
+
+// introduce describes the caller, and returns the credentials that it may come with.
+func (a *Answers) introduce(answer *adminv1.ExplainResponse, q *adminv1.ExplainRequest, by *estates, at moment) ([]scenario.Credentials, error) {
+	switch caller := q.GetCaller().(type) {
+	case *adminv1.ExplainRequest_Consumer:
+		c, err := a.consumer(caller.Consumer)
+		if err != nil {
+			return nil, err
+		}
+		answer.Caller = "the Consumer " + c.Name
+		all, notes := guises(c, by, at, false)
+		if len(all) == 0 {
+			return nil, mistake("the Consumer %q can be asked about by a certificate alone: %s", c.Name, strings.Join(notes, "; "))
+		}
+		answer.Notes = append(answer.Notes, slices.Concat(presumptions(c), notes)...)
+		if limit := c.RateLimit; limit != nil {
+			answer.Notes = append(answer.Notes, fmt.Sprintf("left out of account: it may make %d requests in %s (%s)", limit.Requests, limit.Per, limit.Origin))
+		}
+		return all, nil
+	case *adminv1.ExplainRequest_CertificatePem:
+		certificate, leaf, err := certificateOf(caller.CertificatePem)
+		if err != nil {
+			return nil, err
+		}
+		if a.config.Material == nil {
+			return nil, mistake("there are no truststores here to judge a certificate by")
+		}
+		answer.Caller = fmt.Sprintf("a certificate of %s, valid from %s until %s", leaf.Subject,
+			leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
+		return []scenario.Credentials{{Certificate: certificate}}, nil
+	case *adminv1.ExplainRequest_Anonymous:
+		answer.Caller = "somebody without a certificate"
+		return []scenario.Credentials{{}}, nil
+	}
+	return nil, mistake("who calls? Name a consumer, give a certificate, or ask for an anonymous caller")
+}
+
+// presumptions are what is taken for granted of a consumer.
+func presumptions(c *config.Consumer) []string {
+	if len(c.Certificates) == 0 {
+		return []string{fmt.Sprintf("the Consumer %s (%s) has no certificates by which it could be recognised: it comes as anybody", c.Name, c.Origin)}
+	}
+	ways := namesOf(c.Certificates, recognised)
+	note := "presumed: a good certificate with " + ways[0]
+	for _, way := range ways[1:] {
+		note += ", or " + way
+	}
+	return []string{note}
+}
+
+// rank orders what came of a request: how far it got, and how surely.
+func rank(passages []scenario.Passage) int {
+	last := passages[len(passages)-1]
+	of := len(passages) * 4
+	switch {
+	case last.Refused != "":
+		return of
+	case last.Decision == nil || !last.Decision.Allowed:
+		return of + 1
+	case slices.ContainsFunc(passages, func(p scenario.Passage) bool { return len(p.Decision.Conditions) > 0 }):
+		return of + 2
+	}
+	return of + 3
+}
+
+// conclude draws the verdict from the passages.
+func conclude(answer *adminv1.ExplainResponse) {
+	last := answer.Passages[len(answer.Passages)-1]
+	answer.Verdict, answer.Status = last.GetVerdict(), last.GetStatus()
+	switch {
+	case last.GetRefused() != "":
+		answer.Summary = fmt.Sprintf("%s refuses the connection: %s", last.GetGateway(), last.GetRefused())
+		if len(answer.Passages) > 1 {
+			answer.Status = http.StatusServiceUnavailable // Envoy's answer to a failed upstream connection
+		}
+		return
+	case answer.GetVerdict() == Denied && last.GetReason() == "":
+		answer.Summary = fmt.Sprintf("%s answers %d before anybody is asked", last.GetGateway(), last.GetStatus())
+		return
+	case answer.GetVerdict() == Denied:
+		answer.Summary = fmt.Sprintf("%s answers %d, %s: %s", last.GetGateway(), last.GetStatus(), last.GetReason(), last.GetDetail())
+		return
+	}
+	answer.Status = http.StatusOK
+	answer.Verdict, answer.Summary = Allowed, "the request is answered by "+last.GetGateway()
+	if last.GetUpstream() != "" {
+		answer.Summary = "the request reaches " + last.GetUpstream()
+	}
+	for _, p := range answer.Passages {
+		if p.GetVerdict() == Conditional {
+			answer.Verdict, answer.Conditions = Conditional, p.GetConditions()
+			answer.Summary += ", if a condition holds that cannot be told here"
+			break
+		}
+	}
+}
+
+// passage puts what one gateway makes of a request into the form of the API.
+func (a *Answers) passage(p scenario.Passage) *adminv1.Passage {
+	told := a.way(p)
+	told.Refused, told.Verdict = p.Refused, Denied
+	told.Status = uint32(max(p.Status, 0)) //nolint:gosec // G115: a status of HTTP
+	d := p.Decision
+	if d == nil {
+		return told
+	}
+	told.Reason, told.Detail = string(d.Reason), d.Detail
+	for _, s := range d.Steps {
+		told.Steps = append(told.Steps, a.step(told, audit.Step{
+			Name: s.Name, Outcome: s.Outcome, Reason: s.Reason, Detail: s.Detail, Origin: audit.Place(s.Origin),
+		}))
+	}
+	if d.Allowed {
+		told.Verdict, told.Conditions = verdictOf(d), conditionsOf(d)
+	}
+	return told
+}
+
+// step is one step of a passage; that of the route is where its rule is written.
+func (a *Answers) step(of *adminv1.Passage, s audit.Step) *adminv1.Step {
+	place := config.Origin(s.Origin)
+	if rule := a.rule(of.GetRoute(), of.GetRule()); s.Name == policy.StepRoute && place.IsZero() && rule != nil {
+		place = rule.Origin
+	}
+	return &adminv1.Step{
+		Name: string(s.Name), Outcome: string(s.Outcome), Reason: string(s.Reason), Detail: s.Detail,
+		Resource: a.resources.of(place), Origin: place.String(),
+	}
+}
+
+// notes are what the answer depends on, besides.
+func (a *Answers) notes(passages []scenario.Passage, by *estates) []string {
+	var notes []string
+	if len(passages) > 1 && by.presumed {
+		notes = append(notes, "presumed: the certificates that the gateways present to each other are good")
+	}
+	return append(notes, a.materialNotes(passages[0].Listener.EntryFor(passages[0].Request.SNI))...)
+}
+
+// materialNotes are the problems of the truststores and the certificate of a TLS entry, which may be nil.
+func (a *Answers) materialNotes(e *config.Entry) []string {
+	if a.config.Material == nil || e == nil {
+		return nil
+	}
+	var notes []string
+	for _, problem := range a.config.Material.Problems {
+		concerned := problem.Kind == inventory.KindTruststore && e.ClientAuth.Trusts(problem.Name) ||
+			problem.Kind == inventory.KindCertificate && e.Certificate != nil && e.Certificate.Name == problem.Name
+		if concerned {
+			notes = append(notes, problem.Error())
+		}
+	}
+	return notes
+}

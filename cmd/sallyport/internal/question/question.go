@@ -1,0 +1,174 @@
+// Package question answers who may do what, and why not: `explain`, `who-can` and `can`.
+//
+// It owns the questions: what is presumed of a caller whom nobody has seen, which gateways a request passes, and the form of
+// the answers, which is that of the admin API. It owns no rule. Routes are chosen by envoy/routing over the generated
+// configuration, and decisions come from the authorization service, so that an answer is what would be enforced; a property
+// test holds them against each other. It enforces, records and counts nothing.
+package question
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/envoy/routing"
+	"github.com/sallyport-project/sallyport/pki/inventory"
+	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
+)
+
+// Answerer answers questions: Answers, or a running server. The error is a Mistake where the question is to blame.
+type Answerer interface {
+	Explain(context.Context, *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error)
+	WhoCan(context.Context, *adminv1.WhoCanRequest) (*adminv1.WhoCanResponse, error)
+	Can(context.Context, *adminv1.CanRequest) (*adminv1.CanResponse, error)
+}
+
+// Mistake says what is wrong with a question that cannot be answered as it was asked, and what to do.
+type Mistake string
+
+// Error is the Mistake.
+func (m Mistake) Error() string { return string(m) }
+
+func mistake(format string, args ...any) error { return Mistake(fmt.Sprintf(format, args...)) }
+
+// Remembered finds the records of a request's decisions, the oldest first; *audit.Ring is one.
+type Remembered interface {
+	Find(requestID string) []audit.Record
+}
+
+// Config is what Answers need.
+type Config struct {
+	// Model that is asked about. Required.
+	Model *config.Model
+	// Material by which callers' certificates are judged. If nil, every truststore is taken to be good, and a certificate in
+	// PEM cannot be judged.
+	Material *inventory.Snapshot
+	// TruststoresOnly says that Material has no Certificates: what our gateways present to each other is taken to be good.
+	TruststoresOnly bool
+	// Remembered are recent decisions; nil where there are none.
+	Remembered Remembered
+	// Clock is time.Now if nil.
+	Clock func() time.Time
+}
+
+// Answers answers questions about one Model and its material. It is safe for concurrent use.
+type Answers struct {
+	config    Config
+	resources *resources
+
+	mu sync.Mutex
+	// listeners are compiled for the first question that needs them, and so is present, the estate as it is now.
+	listeners scenario.Listeners
+	present   *scenario.Estate
+}
+
+// New makes the Answers for a model.
+func New(settings Config) *Answers {
+	if settings.Clock == nil {
+		settings.Clock = time.Now
+	}
+	return &Answers{config: settings, resources: newResources(settings.Model)}
+}
+
+// substitute makes material in place of all that a model refers to, valid at the clock's time.
+func substitute(ctx context.Context, model *config.Model, clock func() time.Time) (*inventory.Snapshot, error) {
+	keeper, err := inventory.New(inventory.Config{Substitute: true, Clock: clock})
+	if err != nil {
+		return nil, err
+	}
+	return keeper.Apply(ctx, pipeline.SpecsOf(model)), ctx.Err()
+}
+
+// moment is when a question is asked about, and whether the asker has chosen it.
+type moment struct {
+	time.Time
+	chosen bool
+}
+
+func (a *Answers) moment(at *timestamppb.Timestamp) moment {
+	if at == nil {
+		return moment{Time: a.config.Clock()}
+	}
+	return moment{Time: at.AsTime(), chosen: true}
+}
+
+// estates are what a request goes through at one moment.
+type estates struct {
+	// first is the gateway that the caller connects to, onward all behind it. They differ in the material.
+	first, onward *scenario.Estate
+	// presumed says that onward goes by substituted material.
+	presumed bool
+}
+
+// estates prepares the gateways. What our gateways present to each other is substituted where it is not at hand, and for any
+// moment but the present one: then it will have been renewed.
+func (a *Answers) estates(ctx context.Context, at moment) (*estates, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.compile(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if a.config.Material != nil && !a.config.TruststoresOnly && !at.chosen {
+		if a.present == nil {
+			a.present, err = a.estate(a.config.Material, a.config.Clock)
+		}
+		return &estates{first: a.present, onward: a.present}, err
+	}
+	clock := func() time.Time { return at.Time }
+	material, err := substitute(ctx, a.config.Model, clock)
+	if err != nil {
+		return nil, err
+	}
+	e := &estates{presumed: true}
+	if e.onward, err = a.estate(material, clock); err != nil {
+		return nil, err
+	}
+	if e.first = e.onward; a.config.Material != nil {
+		e.first, err = a.estate(a.config.Material, clock)
+	}
+	return e, err
+}
+
+// compile prepares the listeners, once. Which route is chosen does not depend on material, so that any will do.
+func (a *Answers) compile(ctx context.Context) error {
+	if a.listeners != nil {
+		return nil
+	}
+	material, err := substitute(ctx, a.config.Model, a.config.Clock)
+	if err != nil {
+		return err
+	}
+	a.listeners, err = scenario.CompileListeners(a.config.Model, material)
+	return err
+}
+
+func (a *Answers) estate(material *inventory.Snapshot, clock func() time.Time) (*scenario.Estate, error) {
+	return scenario.NewEstate(scenario.EstateConfig{Model: a.config.Model, Material: material, Listeners: a.listeners, Clock: clock})
+}
+
+// follow takes a request through all gateways.
+func (e *estates) follow(ctx context.Context, h scenario.Hop) ([]scenario.Passage, error) {
+	chosen, err := e.first.Choose(h)
+	if err != nil {
+		return nil, err
+	}
+	return e.followBy(ctx, h, chosen)
+}
+
+// followBy is follow where the first gateway's choice of route is known.
+func (e *estates) followBy(ctx context.Context, h scenario.Hop, chosen routing.Decision) ([]scenario.Passage, error) {
+	first, err := e.first.PassBy(ctx, h, chosen)
+	if err != nil || first.Next == nil {
+		return []scenario.Passage{first}, err
+	}
+	rest, err := e.onward.Follow(ctx, *first.Next)
+	return append([]scenario.Passage{first}, rest...), err
+}

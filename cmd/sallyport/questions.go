@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/admin"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/question"
+	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/pki/inventory"
+	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
+)
+
+// questions is what `explain`, `who-can` and `can` have in common: who is asked, and about which moment.
+type questions struct {
+	source, socket, at string
+}
+
+// flags adds the flags.
+func (q *questions) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&q.source, "source", "", "directory of a configuration to ask, in place of a running server")
+	cmd.Flags().StringVar(&q.socket, "admin-socket", admin.DefaultSocket, "admin socket of the server to ask")
+	cmd.Flags().StringVar(&q.at, "at", "", "the moment that is asked about, such as 2026-12-24T00:00:00Z (default: now)")
+	_ = cmd.MarkFlagDirname("source") // the flag exists
+	addOutput(cmd, "text", "json", "yaml")
+}
+
+// moment is the time of --at; nil for now.
+func (q *questions) moment() (*timestamppb.Timestamp, error) {
+	if q.at == "" {
+		return nil, nil
+	}
+	at, err := time.Parse(time.RFC3339, q.at)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--at: expected a time such as 2026-12-24T00:00:00Z, found %q", q.at)}
+	}
+	return timestamppb.New(at), nil
+}
+
+// ask puts a question to whoever is to be asked, and prints the answer. Certificates says that the truststores of a directory
+// are needed as they are.
+func ask[A proto.Message](cmd *cobra.Command, q *questions, certificates bool, w io.Writer, text func(io.Writer, A) error,
+	put func(context.Context, question.Answerer) (A, error)) error {
+	ctx, cancel := context.WithTimeout(cmd.Context(), adminTimeout)
+	defer cancel()
+	answerer, closeAnswerer, err := q.answerer(ctx, certificates)
+	if err != nil {
+		return err
+	}
+	defer closeAnswerer()
+	answer, err := put(ctx, answerer)
+	var mistake question.Mistake
+	if errors.As(err, &mistake) {
+		return usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	if outputFormat(cmd) == "text" {
+		return text(w, answer)
+	}
+	content, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	return write(cmd, w, json.RawMessage(content), nil)
+}
+
+func (q *questions) answerer(ctx context.Context, certificates bool) (question.Answerer, func(), error) {
+	if q.source == "" {
+		return admin.DialQuestions(q.socket)
+	}
+	model, err := loadModel(q.source)
+	if err != nil {
+		return nil, nil, err
+	}
+	settings := question.Config{Model: model}
+	if certificates {
+		keeper, err := inventory.New(inventory.Config{Base: q.source, TruststoresOnly: true})
+		if err != nil {
+			return nil, nil, err
+		}
+		settings.Material, settings.TruststoresOnly = keeper.Apply(ctx, pipeline.SpecsOf(model)), true
+	}
+	return question.New(settings), func() {}, nil
+}
+
+// inquiry is a request that is asked about, as the command line has it.
+type inquiry struct {
+	via     string
+	headers []string
+}
+
+func (i *inquiry) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&i.via, "via", "", "Gateway at which the request arrives (default: the one that serves the URL's host)")
+	cmd.Flags().StringArrayVar(&i.headers, "header", nil, "header NAME=VALUE; may be repeated")
+}
+
+// of is the request of these arguments.
+func (i *inquiry) of(method, url string, at *timestamppb.Timestamp) (*adminv1.Inquiry, error) {
+	asked := &adminv1.Inquiry{Method: method, Url: url, Via: i.via, At: at}
+	for _, header := range i.headers {
+		name, value, found := strings.Cut(header, "=")
+		if !found {
+			return nil, usageError{fmt.Errorf("--header: expected NAME=VALUE, found %q", header)}
+		}
+		asked.Headers = append(asked.Headers, &adminv1.Header{Name: name, Value: value})
+	}
+	return asked, nil
+}
+
+// completeConsumers completes the name of a Consumer where --source says in which configuration.
+func (q *questions) completeConsumers(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return completions(q, (*config.Model).Consumers, func(c *config.Consumer) string { return c.Name })
+}
+
+// completeGateways completes the name of a Gateway in the same way.
+func (q *questions) completeGateways(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return completions(q, (*config.Model).Gateways, func(g *config.Gateway) string { return g.Name })
+}
+
+func completions[T any](q *questions, of func(*config.Model) []T, name func(T) string) ([]string, cobra.ShellCompDirective) {
+	if q.source == "" {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	model, err := loadModel(q.source)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, one := range of(model) {
+		names = append(names, name(one))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
