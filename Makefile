@@ -15,7 +15,7 @@ BENCH    ?= .
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TOOLS    := .tools/bin
-GOTEST   := go test -timeout 15m
+GOTEST   := go test -timeout 20m
 
 # The integration suite finds the binary here; an absolute path, for tests run in their own folders.
 export SALLYPORT_BIN := $(CURDIR)/bin/sallyport

@@ -3,6 +3,7 @@ package integration
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -198,7 +199,11 @@ func TestAnEnvironmentTakesARelativeStateFolderWithASpace(t *testing.T) {
 	if status := call(t, curlAs(t, p, "mapps"), "/v1/persons/1/alerts"); status != "200" {
 		t.Errorf("the printed curl line gets %s", status)
 	}
-	p.end(t, syscall.SIGHUP)
+	closed := syscall.SIGHUP
+	if signal.Ignored(closed) { // under nohup, which programs that it starts respect
+		closed = syscall.SIGTERM
+	}
+	p.end(t, closed)
 	if code := p.wait(t); code != 0 {
 		t.Errorf("after its terminal was closed: exit code %d", code)
 	}

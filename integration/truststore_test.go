@@ -173,7 +173,7 @@ func TestTruststoreDiffAsksTheGateways(t *testing.T) {
 	}
 	both := e.path("both.pem")
 	e.write(both, e.read("pki", "internal.pem")+e.read("pki", "partners.pem"))
-	if kept := diff(both); kept.wait(t) != 0 || !strings.Contains(kept.out.String(), "tried on 1 certificates: 0 would be locked out") {
+	if kept := diff(both); kept.wait(t) != 0 || !strings.Contains(kept.out.String(), "tried on 1 certificate: 0 would be locked out") {
 		t.Fatal(kept.out.String())
 	}
 	if lost := diff(e.path("pki", "internal.pem")); lost.wait(t) != 1 || !strings.Contains(lost.out.String(), "locked out: mapps, certificate") {

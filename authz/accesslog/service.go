@@ -36,6 +36,9 @@ type Config struct {
 	Tally audit.Sink
 	// Rate is 100 if zero.
 	Rate int
+	// Ending, if not nil, is closed when the server begins to end: proxies keep their streams open for as long as they run,
+	// and a server that waits for them would keep callers waiting for its successor.
+	Ending <-chan struct{}
 }
 
 // defaultRate is Config.Rate where that is zero.
@@ -73,9 +76,23 @@ func (s *Service) Skipped() uint64 { return s.skipped.Load() }
 
 var errNotYours = status.Error(codes.PermissionDenied, "only the proxies of the group that serves the gateway may tell of it")
 
-// StreamAccessLogs listens to one log of one proxy until the proxy ends it. A proxy that cannot be identified, or that tells
-// of another group's gateway, gets PermissionDenied; a log without the name of a listener InvalidArgument.
+var errEnding = status.Error(codes.Unavailable, "the server is ending")
+
+// StreamAccessLogs listens to one log of one proxy until the proxy ends it, or the server ends (Unavailable). A proxy that
+// cannot be identified, or that tells of another group's gateway, gets PermissionDenied; a log without the name of a listener
+// InvalidArgument.
 func (s *Service) StreamAccessLogs(stream grpc.ClientStreamingServer[logv3.StreamAccessLogsMessage, logv3.StreamAccessLogsResponse]) error {
+	heard := make(chan error, 1)
+	go func() { heard <- s.listen(stream) }() // it ends with the stream, which ends when this returns
+	select {
+	case err := <-heard:
+		return err
+	case <-s.config.Ending:
+		return errEnding
+	}
+}
+
+func (s *Service) listen(stream grpc.ClientStreamingServer[logv3.StreamAccessLogsMessage, logv3.StreamAccessLogsResponse]) error {
 	limit := rate.NewLimiter(rate.Limit(s.config.Rate), s.config.Rate)
 	var from source
 	for {

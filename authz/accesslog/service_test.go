@@ -113,6 +113,40 @@ func refused(words string) *entryv3.TCPAccessLogEntry {
 	}}
 }
 
+func TestAnOpenStreamEndsWithTheServer(t *testing.T) {
+	ending := make(chan struct{})
+	service, err := accesslog.New(accesslog.Config{
+		Identify: func(context.Context) (asker.Asker, error) { return asker.Asker{Group: "edge"}, nil },
+		Group:    func(string) (string, bool) { return "edge", true }, Sink: &shelf{}, Ending: ending,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := bufconn.Listen(1 << 20)
+	server := grpc.NewServer()
+	logv3.RegisterAccessLogServiceServer(server, service)
+	go func() { _ = server.Serve(listener) }()
+	defer server.Stop()
+	connection, err := grpc.NewClient("passthrough:///log", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	stream, err := logv3.NewAccessLogServiceClient(connection).StreamAccessLogs(t.Context())
+	if err == nil {
+		err = stream.Send(log("edge/https"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(ending)
+	if err := stream.RecvMsg(&logv3.StreamAccessLogsResponse{}); status.Code(err) != codes.Unavailable {
+		t.Errorf("the stream ends with %v, want Unavailable", err)
+	}
+	server.GracefulStop()
+}
+
 const expired = "CERTIFICATE_VERIFY_FAILED:verify cert failed: X509_verify_cert: certificate verification error at depth 0: certificate has expired"
 
 func TestARefusedHandshakeBecomesARecord(t *testing.T) {

@@ -11,15 +11,16 @@ import (
 	"github.com/sallyport-project/sallyport/pki/ca"
 )
 
-// Bounds of what a caller sends beside its certificate: bytes as encoded, and certificates. Four intermediates, which is as
-// deep as a truststore can allow, have less.
+// Bounds of what a caller sends beside its certificate: bytes as encoded, and certificates. A truststore can allow four
+// intermediates at most; a root may come with them.
 const (
 	maxEncodedChain = 96 << 10
-	maxChain        = 8
+	maxChain        = 5
 )
 
 // parseChain reads the certificates that were sent beside a leaf: URL-encoded PEM that begins with the leaf. Those that are
-// no authority's are passed over. The error says for people what is wrong and has no text of the caller's.
+// no authority's, or too weak to be one, are passed over before any signature is verified: with a public key of his own
+// making, of any size, a stranger could make that dear. The error says for people what is wrong and has no text of the caller's.
 func parseChain(encoded string, leaf *x509.Certificate) ([]*x509.Certificate, error) {
 	if encoded == "" {
 		return nil, nil
@@ -52,7 +53,7 @@ func parseChain(encoded string, leaf *x509.Certificate) ([]*x509.Certificate, er
 		if err != nil {
 			return nil, errors.New("the DER of a certificate cannot be parsed")
 		}
-		if certificate.BasicConstraintsValid && certificate.IsCA {
+		if ca.CheckAuthority(certificate) == nil {
 			authorities = append(authorities, certificate)
 		}
 	}
@@ -115,18 +116,13 @@ func (j *judging) explainChain(options x509.VerifyOptions, err error) *Refusal {
 	return j.untrusted(fmt.Sprintf("no chain of valid certificates leads from it to an authority of the truststore %q", j.name))
 }
 
-// checkLinks checks what crypto/x509 does not: how many authorities stand between, how strong each is, and that each may
-// issue for clients.
+// checkLinks checks what crypto/x509 does not: how many authorities stand between, and that each may issue for clients. Weak
+// ones have not come so far, see parseChain.
 func (j *judging) checkLinks(path []*x509.Certificate) *Refusal {
 	between := path[1 : len(path)-1]
 	if len(between) > j.material.Intermediates.MaxDepth {
 		return j.untrusted(fmt.Sprintf("%d authorities stand between it and the truststore %q, which allows %d",
 			len(between), j.name, j.material.Intermediates.MaxDepth))
-	}
-	for _, authority := range between {
-		if err := ca.CheckAuthority(authority); err != nil {
-			return j.untrusted("an authority that was sent with it will not do: " + err.Error())
-		}
 	}
 	for _, authority := range path[1:] {
 		if !forClients(authority) {

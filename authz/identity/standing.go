@@ -49,7 +49,7 @@ func (j *judging) askList(certificate, issuer *x509.Certificate) *Refusal {
 		}
 		return nil
 	}
-	if r.Mode != inventory.RevocationRequired {
+	if r.Mode != inventory.RevocationRequired && status.State != revocation.Forgotten {
 		j.note = "there is no current revocation list of " + cut(escape(issuer.Subject.String())) + ", and none is required"
 		return nil
 	}
@@ -91,6 +91,8 @@ func (j *judging) unanswered(status revocation.Status, issuer *x509.Certificate)
 	case revocation.Expired:
 		return &Refusal{reason.RevocationUnavailable, fmt.Sprintf("the revocation list %s of %s ran out at %s",
 			status.List.Number, of, shownTime(status.List.NextUpdate))}
+	case revocation.Forgotten:
+		return &Refusal{reason.RevocationUnavailable, "the revocation lists of " + of + " are not to be told from others that were given in its name"}
 	default:
 		return &Refusal{reason.RevocationUnavailable, "there is no revocation list of " + of}
 	}

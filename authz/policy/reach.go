@@ -111,7 +111,7 @@ func (ev *evaluation) reachIf(r *rule, c caller, reach Reach) []Reach {
 	} else {
 		unknown = append(unknown, "request.method")
 	}
-	names, several := ev.captureNames(r, c)
+	names, several := ev.captureNames(r, c, reach)
 	for _, name := range names {
 		unknown = append(unknown, expression.NamePath+"."+name)
 	}
@@ -130,28 +130,68 @@ func (ev *evaluation) reachIf(r *rule, c caller, reach Reach) []Reach {
 	return nil
 }
 
-// captureNames are the names that a condition of the rule may see in `path`, and whether several templates may give one.
-func (ev *evaluation) captureNames(r *rule, c caller) (names []string, several bool) {
+// captureNames are the names that a condition of the rule may see in `path` of a request within a reach, and whether several
+// templates may give one of them to different parts of the path. No request within the reach has any other name.
+func (ev *evaluation) captureNames(r *rule, c caller, within Reach) (names []string, several bool) {
+	type place struct {
+		index int
+		kind  template.Kind
+	}
+	places := map[string]place{}
 	take := func(t *template.Template) {
-		for _, segment := range t.Segments() {
-			switch {
-			case segment.Kind == template.Literal:
-			case slices.Contains(names, segment.Text):
-				several = true
-			default:
+		for i, segment := range t.Segments() {
+			if segment.Kind == template.Literal {
+				continue
+			}
+			here := place{i, segment.Kind}
+			switch known, taken := places[segment.Text]; {
+			case !taken:
+				places[segment.Text] = here
 				names = append(names, segment.Text)
+			case known != here:
+				several = true
 			}
 		}
 	}
-	if match := ev.engine.rules[ruleOf(ev.Request.Context)].match; match.Kind == config.MatchTemplate {
+	match := ev.engine.rules[ruleOf(ev.Request.Context)].match
+	if match.Kind == config.MatchTemplate {
 		take(match.Template)
 	}
-	if r.permissions {
-		for _, permission := range ev.permissionsOf(c) {
-			for _, path := range permission.Paths {
+	if !r.permissions {
+		return names, several
+	}
+	meets := meeting(match, within.Path)
+	for _, permission := range ev.permissionsOf(c) {
+		if !shareMethod(permission.Methods, within.Methods) {
+			continue
+		}
+		for _, path := range permission.Paths {
+			if meets(path) {
 				take(path)
 			}
 		}
 	}
 	return names, several
+}
+
+// meeting returns a function that tells whether a template matches some path that a rule's match takes and the other template,
+// which may be nil, matches as well.
+func meeting(m config.Match, path *template.Template) func(*template.Template) bool {
+	prefix := m.Kind == config.MatchPrefix
+	region, below, found := m.Template, prefix, true
+	switch {
+	case path == nil:
+	case !prefix:
+		region, found = template.Intersect(m.Template, path)
+	default:
+		if narrowed, all, some := template.Within(path, m.Template); !all {
+			region, below, found = narrowed, false, some
+		}
+	}
+	return func(t *template.Template) bool { return found && template.Overlap(t, region, below) }
+}
+
+// shareMethod tells whether some method is in both lists, of which an empty one means any.
+func shareMethod(a, b []string) bool {
+	return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(method string) bool { return slices.Contains(b, method) })
 }

@@ -179,21 +179,24 @@ func decode(encoded string, most int) (all [][]byte) {
 	return all
 }
 
-// again notes one more request, and tells whether more than a count has changed.
+// again notes one more request, and tells whether more than a count has changed. What came of a decision before the last one
+// seen does not count any more.
 func (e *entry) again(d *policy.Decision, at time.Time) bool {
 	e.requests.Add(1)
 	before, now := e.lastSeen.Load(), at.Unix()
-	if now <= before || !e.lastSeen.CompareAndSwap(before, now) {
+	if now < before {
 		return false
 	}
+	later := now > before && e.lastSeen.CompareAndSwap(before, now)
 	was := e.last.Load()
 	is := outcome{d.Consumer, d.Truststore, d.Allowed, d.Reason}
 	// Whose a certificate was is still of interest when it has expired.
 	is.consumer, is.truststore = cmp.Or(is.consumer, was.consumer), cmp.Or(is.truststore, was.truststore)
-	if is != *was {
-		changed := is // so that nothing is allocated otherwise
-		e.last.Store(&changed)
+	if is == *was {
+		return later
 	}
+	changed := is // so that nothing is allocated otherwise
+	e.last.Store(&changed)
 	return true
 }
 

@@ -32,7 +32,7 @@ type Sighting struct {
 	LastSeen time.Time `json:"last_seen"`
 	// Requests that came with it.
 	Requests uint64 `json:"requests"`
-	// Allowed and Reason are of one of the last decisions: of several in one second, the first.
+	// Allowed and Reason are of the last decision.
 	Allowed bool          `json:"allowed"`
 	Reason  reason.Reason `json:"reason"`
 
@@ -45,6 +45,17 @@ type Sighting struct {
 
 // Vouched tells whether a truststore has vouched for the certificate.
 func (s Sighting) Vouched() bool { return s.Truststore != "" }
+
+// Ours tells whether an authority that a truststore trusts has signed the certificate: a truststore has vouched for it, or
+// has refused it for what only the certificate of such an authority is refused for, such as one that was revoked before it
+// was met first.
+func (s Sighting) Ours() bool {
+	switch s.Reason {
+	case reason.CertificateExpired, reason.CertificateNotYetValid, reason.CertificateRevoked, reason.CertificateUnregistered:
+		return true
+	}
+	return s.Vouched()
+}
 
 // Refusals counts the handshakes that a listener refused for one reason.
 type Refusals struct {

@@ -60,7 +60,7 @@ func remember(t testing.TB, config sightings.Config) *sightings.Sightings {
 func TestACertificateIsRememberedWithWhatCameOfIt(t *testing.T) {
 	s := remember(t, sightings.Config{})
 	s.Decided(decision("mapps", reason.PermissionGranted), noon)
-	s.Decided(decision("mapps", reason.PermissionMissing), noon.Add(100*time.Millisecond)) // of one second, the first counts
+	s.Decided(decision("mapps", reason.PermissionGranted), noon.Add(100*time.Millisecond)) // within the same second
 	list := s.List()
 	if len(list) != 1 {
 		t.Fatalf("%+v", list)
@@ -73,6 +73,34 @@ func TestACertificateIsRememberedWithWhatCameOfIt(t *testing.T) {
 	s.Decided(decision("mapps", reason.PermissionMissing), noon.Add(time.Second))
 	if got := s.List()[0]; got.Allowed || got.Reason != reason.PermissionMissing || got.Requests != 3 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestTheLastOfSeveralDecisionsInOneSecondIsRemembered(t *testing.T) {
+	s := remember(t, sightings.Config{})
+	s.Decided(decision("mapps", reason.PermissionGranted), noon)
+	s.Decided(decision("mapps", reason.CertificateRevoked), noon.Add(300*time.Millisecond))
+	if got := s.List()[0]; got.Allowed || got.Reason != reason.CertificateRevoked {
+		t.Errorf("%+v", got)
+	}
+	s.Decided(decision("mapps", reason.PermissionGranted), noon.Add(-time.Second)) // it comes late
+	if got := s.List()[0]; got.Allowed || got.Requests != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestACertificateOfOursIsKnownByItsRefusalToo(t *testing.T) {
+	for why, ours := range map[reason.Reason]bool{
+		reason.CertificateRevoked: true, reason.CertificateExpired: true, reason.CertificateUnregistered: true,
+		reason.CertificateNotYetValid: true, reason.CertificateUntrusted: false, reason.CertificateWeakKey: false, reason.CertificateIsCA: false,
+	} {
+		s := remember(t, sightings.Config{})
+		met := stranger("mapps")
+		met.Reason = why
+		s.Decided(met, noon)
+		if got := s.List()[0]; got.Ours() != ours || got.Vouched() {
+			t.Errorf("%s: ours %t, vouched %t", why, got.Ours(), got.Vouched())
+		}
 	}
 }
 

@@ -66,7 +66,7 @@ func tail(ctx context.Context, socket string, request *adminv1.TailAuditRequest,
 	defer closeClient()
 	stream, err := client.TailAudit(ctx, request)
 	if err != nil {
-		return admin.Explain(socket, err)
+		return admin.Explain(ctx, socket, err)
 	}
 	var missed uint64
 	for {
@@ -80,7 +80,7 @@ func tail(ctx context.Context, socket string, request *adminv1.TailAuditRequest,
 		case status.Code(err) == codes.InvalidArgument:
 			return usageError{errors.New(status.Convert(err).Message())}
 		default:
-			return admin.Explain(socket, err)
+			return admin.Explain(ctx, socket, err)
 		}
 		line := terminal.Safe(record.GetLine())
 		if asJSON {
@@ -90,7 +90,7 @@ func tail(ctx context.Context, socket string, request *adminv1.TailAuditRequest,
 			return err // nobody reads any more
 		}
 		if record.GetMissed() > missed {
-			fmt.Fprintf(s.err, "sallyport: %d records were missed: this reader is too slow\n", record.GetMissed()-missed)
+			fmt.Fprintf(s.err, "sallyport: missed %s: this reader is too slow\n", count(record.GetMissed()-missed, "record"))
 			missed = record.GetMissed()
 		}
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/authority"
 	"github.com/sallyport-project/sallyport/config"
-	"github.com/sallyport-project/sallyport/config/document"
 	"github.com/sallyport-project/sallyport/internal/terminal"
 	"github.com/sallyport-project/sallyport/pki/ca"
 	"github.com/sallyport-project/sallyport/pki/material"
@@ -95,7 +94,7 @@ func (f certificateExport) export(ctx context.Context, name string) (exported, e
 		for _, c := range model.Certificates() {
 			names = append(names, c.Name)
 		}
-		return exported{}, usageError{fmt.Errorf("%s: there is no Certificate %q%s", f.source, name, document.DidYouMean(name, names))}
+		return exported{}, usageError{fmt.Errorf("%s: there is no Certificate %q%s", f.source, name, suggest(name, names))}
 	}
 	var content []byte
 	if issued := found.Spec.GetIssued(); issued != nil {
@@ -130,7 +129,7 @@ func (f certificateExport) authorityBySpec(ctx context.Context, name string, spe
 	if f.state == "" {
 		return nil, usageError{fmt.Errorf("the Authority %q is made for development, and kept by the server that uses it: name its state folder with --state", name)}
 	}
-	path := ca.FilesIn(filepath.Join(f.state, "authorities", name), "ca").Certificate
+	path := keptAuthority(f.state, name)
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("no server has made the Authority %q yet: there is no %s", name, path)

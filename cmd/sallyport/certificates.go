@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/admin"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/expiry"
 	"github.com/sallyport-project/sallyport/internal/terminal"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
@@ -61,7 +62,7 @@ func listCertificates(cmd *cobra.Command, w io.Writer, socket string, request *a
 	defer closeClient()
 	response, err := client.ListCertificates(ctx, request)
 	if err != nil {
-		return admin.Explain(socket, err)
+		return admin.Explain(ctx, socket, err)
 	}
 	if outputFormat(cmd) == "text" {
 		return certificateTables(w, response)
@@ -80,8 +81,8 @@ func certificateTables(w io.Writer, response *adminv1.ListCertificatesResponse) 
 	now := time.Now()
 	for _, c := range response.GetCertificates() {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			dateOf(c.GetNotAfter()), left(c.GetNotAfter(), now), c.GetKind(), shown(c.GetName()), shown(c.GetGateway()),
-			shown(cmp.Or(c.GetSubject(), c.GetIssuer())), shown(c.GetSerial()), momentOf(c.GetLastSeen()), shown(c.GetLastDecision()))
+			momentOf(c.GetNotAfter()), left(c.GetNotAfter(), now), c.GetKind(), shown(c.GetName()), shown(c.GetGateway()),
+			shown(subjectShown(c)), shown(c.GetSerial()), momentOf(c.GetLastSeen()), shown(c.GetLastDecision()))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -104,13 +105,20 @@ func certificateTables(w io.Writer, response *adminv1.ListCertificatesResponse) 
 // shown is a text fit for a cell of a table.
 func shown(text string) string { return cmp.Or(terminal.Safe(text), "-") }
 
-func dateOf(t *timestamppb.Timestamp) string { return t.AsTime().UTC().Format(time.DateOnly) }
+// subjectShown is what a row is about: of a revocation list, whose it is; of a certificate without a subject, the name that
+// the row has.
+func subjectShown(c *adminv1.KnownCertificate) string {
+	if c.GetKind() == string(expiry.List) {
+		return c.GetIssuer()
+	}
+	return cmp.Or(c.GetSubject(), c.GetName())
+}
 
 func momentOf(t *timestamppb.Timestamp) string {
 	if t == nil {
 		return "-"
 	}
-	return t.AsTime().Local().Format(time.DateTime)
+	return t.AsTime().UTC().Format(time.RFC3339)
 }
 
 // left is how much time is left, in the largest unit that says something.

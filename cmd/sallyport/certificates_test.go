@@ -36,6 +36,7 @@ func TestCertificatesAreATableOfWhatEndsFirst(t *testing.T) {
 	if err := certificateTables(&out, &adminv1.ListCertificatesResponse{
 		Certificates: []*adminv1.KnownCertificate{
 			{Kind: "consumer", Name: "mapps", Gateway: "edge", Subject: "CN=ma\x1b[31mpps", Serial: "1f", NotAfter: timestamppb.New(now.Add(50 * time.Hour)), LastDecision: "allowed: everyone"},
+			{Kind: "consumer", Name: "pilot", Gateway: "edge", Issuer: "CN=issuer", Serial: "2f", NotAfter: timestamppb.New(now.Add(40 * time.Hour)), LastSeen: timestamppb.New(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))},
 			{Kind: "revocation_list", Name: "partners", Issuer: "CN=root", Serial: "7", NotAfter: timestamppb.New(now.Add(-time.Hour))},
 		},
 		RefusedHandshakes: []*adminv1.RefusedHandshakes{{Gateway: "edge", Listener: "https", Reason: "certificate_expired", Count: 3, Last: timestamppb.New(now), Subject: "CN=nsp"}},
@@ -45,8 +46,9 @@ func TestCertificatesAreATableOfWhatEndsFirst(t *testing.T) {
 	lines := strings.Split(out.String(), "\n")
 	for i, want := range map[int][]string{
 		1: {"  2d  ", "consumer", "mapps", "edge", "CN=ma�[31mpps", "allowed: everyone"},
-		2: {"  ended  ", "revocation_list", "CN=root"},
-		6: {"3", "edge", "https", "certificate_expired", "CN=nsp"},
+		2: {"  39h  ", "edge     pilot ", "2f", "2030-01-02T03:04:05Z"},
+		3: {"  ended  ", "revocation_list", "CN=root"},
+		7: {"3", "edge", "https", "certificate_expired", "CN=nsp"},
 	} {
 		for _, part := range want {
 			if i >= len(lines) || !strings.Contains(lines[i], part) {

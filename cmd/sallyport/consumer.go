@@ -55,7 +55,7 @@ func (c *consumerSource) find(name string) (*config.Consumer, *sallyportv1.Consu
 	}
 	found := model.Consumer(name)
 	if found == nil {
-		return nil, nil, usageError{fmt.Errorf("%s: there is no Consumer %q%s", c.source, name, document.DidYouMean(name, consumersOf(model)))}
+		return nil, nil, usageError{fmt.Errorf("%s: there is no Consumer %q%s", c.source, name, suggest(name, consumersOf(model)))}
 	}
 	files, err := config.ReadFiles(c.source)
 	if err != nil {

@@ -82,7 +82,7 @@ func (f *consumerCreate) run(cmd *cobra.Command, s streams, name string) error {
 		return err
 	}
 	return f.carryOut(cmd, s, onboard{
-		consumer: name, key: requested, plan: plan, registered: registered,
+		consumer: name, key: requested, plan: plan, registered: registered, truststores: []string{f.truststore},
 		replan: func(sha256 string, _ string) (*edit.Plan, error) {
 			if f.match != "certificate" {
 				return plan, nil

@@ -69,10 +69,22 @@ func (f kitFlags) prepare(consumer string, key *keyFlags, requested requestedKey
 			return nil, fmt.Errorf("--out: %s exists and is never overwritten: name another folder", filepath.Join(f.out, name))
 		}
 	}
-	if info, err := os.Stat(filepath.Dir(filepath.Clean(f.out))); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("--out: there is no folder %s to make it in", filepath.Dir(filepath.Clean(f.out)))
+	return d, f.checkOut()
+}
+
+// checkOut makes sure that the folder can be made.
+func (f kitFlags) checkOut() error {
+	for folder := filepath.Clean(f.out); ; folder = filepath.Dir(folder) {
+		info, err := os.Stat(folder)
+		switch {
+		case err == nil && info.IsDir():
+			return nil
+		case err == nil:
+			return fmt.Errorf("--out: %s is no folder", folder)
+		case !errors.Is(err, fs.ErrNotExist) || folder == filepath.Dir(folder):
+			return fmt.Errorf("--out: %w", err)
+		}
 	}
-	return d, nil
 }
 
 // packed is a kit in the form in which it is written: as files, or as one that is encrypted.
@@ -132,7 +144,7 @@ func (d *delivery) write(chain []*x509.Certificate, requested requestedKey) (fil
 
 // writeEncrypted writes a kit that is one file. It never overwrites.
 func (d *delivery) writeEncrypted(p packed) error {
-	if err := os.Mkdir(d.out, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.MkdirAll(d.out, 0o700); err != nil {
 		return err
 	}
 	return createFile(filepath.Join(d.out, p.name), p.encrypted, 0o644)

@@ -139,7 +139,7 @@ func listTable(w io.Writer, listed []listedConsumer, configured bool) error {
 	for _, l := range listed {
 		ends, in, status, serial := "", "", "(none of this authority)", ""
 		if c := l.Certificate; c != nil {
-			ends, in = c.NotAfter.Format(time.DateOnly), fmt.Sprintf("%dd", int(c.NotAfter.Sub(now)/(24*time.Hour)))
+			ends, in = c.NotAfter.UTC().Format(time.RFC3339), fmt.Sprintf("%dd", int(c.NotAfter.Sub(now)/(24*time.Hour)))
 			status, serial = c.Status, c.Serial
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", terminal.Safe(l.Consumer), l.state(configured), cmp.Or(ends, "-"), cmp.Or(in, "-"),

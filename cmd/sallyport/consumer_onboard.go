@@ -29,6 +29,8 @@ type onboard struct {
 	// certificate is known, by its SHA-256 and serial number.
 	plan   *edit.Plan
 	replan func(sha256, serial string) (*edit.Plan, error)
+	// truststores are those one of which must vouch for the certificate.
+	truststores []string
 	// suspended is what servers must say of the consumer.
 	suspended bool
 	// registered says that gateways accept no certificate that is not in a published index.
@@ -36,6 +38,8 @@ type onboard struct {
 	// replaces is the serial number of the certificate that is renewed, and overlap for how long both are valid.
 	replaces string
 	overlap  time.Duration
+	// warnings are what somebody should look after.
+	warnings []string
 
 	authority authority.Authority
 	issued    *adminv1.IssuedCertificate
@@ -90,16 +94,20 @@ func (f *onboarding) carryOut(cmd *cobra.Command, s streams, o onboard) error {
 	}
 	defer closeAuthority()
 	o.authority = from
-	told := onboarded{Consumer: o.consumer, DryRun: f.dryRun, Configuration: describeEdit(o.plan), Replaces: o.replaces}
+	if err := f.look(ctx, &o); err != nil {
+		return err
+	}
+	told := onboarded{
+		Consumer: o.consumer, DryRun: f.dryRun, Found: o.found, Configuration: describeEdit(o.plan), Replaces: o.replaces, Ignored: o.ignored, Warnings: o.warnings,
+	}
 	if f.dryRun {
-		told.Ignored = o.ignoredOf()
 		return write(cmd, s.out, told, told.text)
 	}
 	if err := f.issue(ctx, &o); err != nil {
 		return err
 	}
 	described := describeCertificate(o.issued)
-	told.Certificate, told.Found, told.Ignored = &described, o.found, o.ignored
+	told.Certificate, told.Ignored = &described, o.ignored
 	if o.replaces != "" && !o.found {
 		until := time.Now().UTC().Add(o.overlap).Truncate(time.Second)
 		told.ReplacedUntil = &until
@@ -136,17 +144,30 @@ func (o *onboard) ignoredOf() []string {
 	return ca.Ignored(csr)
 }
 
-// issue has the certificate issued, or finds it in the register.
-func (f *onboarding) issue(ctx context.Context, o *onboard) error {
+// look finds the certificate in the register, or makes sure that the one that is to be issued will be accepted.
+func (f *onboarding) look(ctx context.Context, o *onboard) error {
+	o.ignored = o.ignoredOf()
 	known, err := issuedTo(ctx, o.authority, &f.authorityFlags, o.consumer, false)
 	if err != nil {
 		return err
 	}
 	for _, c := range known {
 		if c.GetSpkiSha256() == o.key.spkiSHA256 && c.GetSerial() != o.replaces && c.GetStatus() == string(register.Active) {
-			o.issued, o.found, o.ignored = c, true, o.ignoredOf()
+			o.issued, o.found = c, true
 			return o.parseChain(c.GetChainPem())
 		}
+	}
+	warning, err := f.checkTrust(ctx, o)
+	if warning != "" {
+		o.warnings = append(o.warnings, warning)
+	}
+	return err
+}
+
+// issue has the certificate issued, unless it was found in the register.
+func (f *onboarding) issue(ctx context.Context, o *onboard) error {
+	if o.found {
+		return nil
 	}
 	request := &adminv1.IssueCertificateRequest{
 		Authority: f.name, Consumer: o.consumer, CertificateRequest: string(o.key.request), Profile: string(ca.Partner), Replaces: o.replaces,
@@ -207,6 +228,8 @@ func (o *onboard) confirmed() []admin.Condition {
 // text prints for people.
 func (o onboarded) text(w io.Writer) error {
 	switch {
+	case o.DryRun && o.Found:
+		fmt.Fprintf(w, "%s: the register has the certificate of this key already; nothing was done\n", o.Consumer)
 	case o.DryRun:
 		fmt.Fprintf(w, "%s: a certificate would be issued; nothing was done\n", o.Consumer)
 	case o.Found:

@@ -71,15 +71,24 @@ func (f *consumerRenew) run(cmd *cobra.Command, s streams, name string) error {
 		return err
 	}
 	registered := false
+	var truststores []string
 	for _, match := range consumer.Certificates {
 		demanded, err := f.demandsRegister(match.Truststore.Name)
 		if err != nil {
 			return err
 		}
-		registered = registered || demanded
+		registered, truststores = registered || demanded, append(truststores, match.Truststore.Name)
+	}
+	if len(matches) > 0 {
+		truststores = []string{matches[0].GetTruststore()}
+	}
+	var warnings []string
+	if old.GetSpkiSha256() == requested.spkiSHA256 {
+		warnings = append(warnings, fmt.Sprintf("the request holds the key of the certificate %s that is replaced: whoever got hold of that key has the next certificate's too; have the partner make a new key", old.GetSerial()))
 	}
 	return f.carryOut(cmd, s, onboard{
 		consumer: name, key: requested, plan: plan, registered: registered, suspended: consumer.Suspended,
+		truststores: truststores, warnings: warnings,
 		replaces: old.GetSerial(), overlap: f.overlap,
 		replan: func(sha256, serial string) (*edit.Plan, error) {
 			return f.replan(name, matches, requested, sha256, serial)

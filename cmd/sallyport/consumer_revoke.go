@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +13,6 @@ import (
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/authority"
 	"github.com/sallyport-project/sallyport/config/document"
 	"github.com/sallyport-project/sallyport/internal/terminal"
-	"github.com/sallyport-project/sallyport/pki/ca"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
 
@@ -25,17 +22,6 @@ type consumerRevoke struct {
 	authorityFlags
 	waitFlags
 	serial, reason string
-}
-
-// revokedCertificates is what it prints.
-type revokedCertificates struct {
-	Consumer     string          `json:"consumer"`
-	Certificates []certificateOf `json:"certificates"`
-	// Number of the published list, until when it is good, and where it is.
-	Number     string    `json:"list_number"`
-	NextUpdate time.Time `json:"list_next_update"`
-	Places     []string  `json:"places"`
-	Warnings   []string  `json:"warnings,omitempty"`
 }
 
 func newConsumerRevoke(s streams) *cobra.Command {
@@ -59,24 +45,14 @@ Exit code: 0; 1 if the list was not published, or --wait was not confirmed in ti
 	f.authorityFlags.flags(cmd)
 	f.waitFlags.flags(cmd)
 	cmd.Flags().StringVar(&f.serial, "serial", "", "serial number of the one certificate that is revoked; default: all of the consumer's")
-	cmd.Flags().StringVar(&f.reason, "reason", "", "why: "+strings.Join(reasonNames(), ", ")+" (required)")
-	_ = cmd.MarkFlagRequired("reason") // the flag exists
-	_ = cmd.RegisterFlagCompletionFunc("reason", cobra.FixedCompletions(reasonNames(), cobra.ShellCompDirectiveNoFileComp))
+	addReason(cmd, &f.reason)
 	addOutput(cmd, "text", "json", "yaml")
 	return cmd
 }
 
-func reasonNames() []string {
-	var names []string
-	for _, reason := range ca.Reasons() {
-		names = append(names, reason.String())
-	}
-	return names
-}
-
 func (f *consumerRevoke) run(cmd *cobra.Command, s streams, name string) error {
-	if _, err := ca.ParseReason(f.reason); err != nil {
-		return usageError{fmt.Errorf("--reason: %w%s", err, document.DidYouMean(f.reason, reasonNames()))}
+	if err := checkReason(f.reason); err != nil {
+		return err
 	}
 	ctx, cancel := authorityContext(cmd)
 	defer cancel()
@@ -98,17 +74,11 @@ func (f *consumerRevoke) run(cmd *cobra.Command, s streams, name string) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	published := response.GetPublished()
-	told := revokedCertificates{
-		Consumer: name, Number: published.GetNumber(), NextUpdate: published.GetNextUpdate().AsTime(),
-		Places: published.GetPlaces(), Warnings: published.GetWarnings(),
-	}
-	for _, c := range response.GetCertificates() {
-		told.Certificates = append(told.Certificates, describeCertificate(c))
-	}
-	if err := write(cmd, s.out, told, told.text); err != nil {
+	result := describeRevoked(response)
+	if err := write(cmd, s.out, result, result.text); err != nil {
 		return err
 	}
+	published := response.GetPublished()
 	return f.until(cmd.Context(), "the list was published", admin.ListIs(published.GetAuthorities(), published.GetNumber()))
 }
 
@@ -148,18 +118,4 @@ func (f *consumerRevoke) unknown(ctx context.Context, from authority.Authority, 
 		names = append(names, c.GetConsumer())
 	}
 	return usageError{errors.New("the register knows no certificate of " + terminal.Safe(fmt.Sprintf("%q", name)) + document.DidYouMean(name, names))}
-}
-
-func (r revokedCertificates) text(w io.Writer) error {
-	for _, c := range r.Certificates {
-		fmt.Fprintf(w, "%s\n", c.line())
-	}
-	if len(r.Certificates) == 0 {
-		fmt.Fprintln(w, "nothing to revoke: no certificate is in force")
-	}
-	fmt.Fprintf(w, "list %s is published, good until %s:\n  %s\n", r.Number, r.NextUpdate.Format(time.RFC3339), strings.Join(r.Places, "\n  "))
-	for _, warning := range r.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", terminal.Safe(warning))
-	}
-	return nil
 }

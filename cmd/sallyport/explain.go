@@ -31,10 +31,12 @@ authorization service decides as it would in earnest; nothing is enforced, recor
 
 With --consumer, that the consumer's certificate is good is presumed. With --certificate it is judged: by the
 truststores of the running server, or by those that --source refers to and that can be read from here.
-With --request-id, a running server tells what came of a request that it decided not long ago.
+Where those cannot be read, the verdict is "unknown"; --state names the state folder of a server that keeps
+development authorities. With --request-id, a running server tells what came of a request that it decided not
+long ago.
 
-Exit code: 0 if the question was answered, whatever the answer; 1 if not; 2 for a mistake in the question or
-in the configuration.`,
+Exit code: 0 if the question was answered, whatever the answer; 1 if not, or if the verdict is unknown; 2 for a
+mistake in the question or in the configuration.`,
 		Example: `  sallyport explain --consumer mapps GET https://api.example.org/v1/persons/1/alerts
   sallyport explain --source config --certificate partner.pem --at 2026-12-24T00:00:00Z GET https://api.example.org/v1/status
   sallyport explain --anonymous --via edge --header x-version=2 POST https://api.example.org/v1/visits
@@ -45,10 +47,17 @@ in the configuration.`,
 			if err != nil {
 				return err
 			}
-			return ask(cmd, &q.questions, q.certificate != "", s.out, question.WriteExplain,
+			var answer *adminv1.ExplainResponse
+			err = ask(cmd, &q.questions, q.certificate != "", s.out, question.WriteExplain,
 				func(ctx context.Context, by question.Answerer) (*adminv1.ExplainResponse, error) {
-					return by.Explain(ctx, asked)
+					var err error
+					answer, err = by.Explain(ctx, asked)
+					return answer, err
 				})
+			if err == nil && answer.GetVerdict() == question.Unknown {
+				return q.unknown()
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&q.consumer, "consumer", "", "the Consumer who calls")
@@ -56,13 +65,23 @@ in the configuration.`,
 	cmd.Flags().BoolVar(&q.anonymous, "anonymous", false, "the caller has no certificate")
 	cmd.Flags().StringVar(&q.requestID, "request-id", "", "id of a request (x-request-id) that the running server has decided")
 	cmd.MarkFlagsMutuallyExclusive("consumer", "certificate", "anonymous", "request-id")
+	cmd.Flags().StringVar(&q.state, "state", "", "with --certificate and --source: state folder of the server, where development authorities are kept")
 	q.questions.flags(cmd)
 	q.inquiry.flags(cmd)
 	// The flags exist.
+	_ = cmd.MarkFlagDirname("state")
 	_ = cmd.MarkFlagFilename("certificate", "pem", "crt", "cer")
 	_ = cmd.RegisterFlagCompletionFunc("consumer", q.completeConsumers)
 	_ = cmd.RegisterFlagCompletionFunc("via", q.completeGateways)
 	return cmd
+}
+
+// unknown says what to do where the material at hand does not answer the question.
+func (q *explainQuestion) unknown() error {
+	if q.source == "" {
+		return errors.New("the server does not know what will be in force at that moment; ask without --at what it makes of the request now")
+	}
+	return fmt.Errorf("not all that %s refers to could be read here: ask a running server, without --source, or name with --state the folder in which it keeps its development authorities", q.source)
 }
 
 // asked is the question of the command line.
@@ -74,7 +93,7 @@ func (q *explainQuestion) asked(args []string) (*adminv1.ExplainRequest, error) 
 		return &adminv1.ExplainRequest{RequestId: q.requestID}, nil
 	}
 	if len(args) != 2 {
-		return nil, usageError{fmt.Errorf("expected METHOD and URL, found %d arguments; see `sallyport explain --help`", len(args))}
+		return nil, usageError{fmt.Errorf("expected METHOD and URL, found %s; see `sallyport explain --help`", count(len(args), "argument"))}
 	}
 	at, err := q.moment()
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sallyport-project/sallyport/config/document"
 )
 
 // addOutput adds --output with the formats that a verb has, the first being the default.
@@ -28,6 +30,22 @@ func addOutput(cmd *cobra.Command, formats ...string) {
 }
 
 func outputFormat(cmd *cobra.Command) string { return cmd.Flag("output").Value.String() }
+
+// mostNames is how many names a person is told where none is near to what was asked for.
+const mostNames = 8
+
+// suggest names what a person may have meant: the nearest name, or all if they are few.
+func suggest(name string, names []string) string {
+	switch nearest := document.DidYouMean(name, names); {
+	case nearest != "":
+		return nearest
+	case len(names) == 0:
+		return ", and no other"
+	case len(names) > mostNames:
+		return ""
+	}
+	return "; there are: " + strings.Join(names, ", ")
+}
 
 // write prints a value in the format of --output; text is used for `text`.
 func write(cmd *cobra.Command, w io.Writer, value any, text func(io.Writer) error) error {

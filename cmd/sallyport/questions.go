@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,13 +19,17 @@ import (
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/question"
 	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/pki/ca"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
+	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
 // questions is what `explain`, `who-can` and `can` have in common: who is asked, and about which moment.
 type questions struct {
 	source, socket, at string
+	// state is the state folder of a server, for the certificates of development authorities; empty for none.
+	state string
 }
 
 // flags adds the flags.
@@ -87,13 +92,41 @@ func (q *questions) answerer(ctx context.Context, certificates bool) (question.A
 	}
 	settings := question.Config{Model: model}
 	if certificates {
-		keeper, err := inventory.New(inventory.Config{Base: q.source, TruststoresOnly: true})
-		if err != nil {
+		if settings.Material, err = q.truststores(ctx, model); err != nil {
 			return nil, nil, err
 		}
-		settings.Material, settings.TruststoresOnly = keeper.Apply(ctx, pipeline.SpecsOf(model)), true
+		settings.TruststoresOnly, settings.Apart = true, true
 	}
 	return question.New(settings), func() {}, nil
+}
+
+// truststores reads those of a configuration, as far as they can be read from here. A development authority is the one that a
+// server keeps in its state folder; without that folder it is refused, since any other would be a false one.
+func (q *questions) truststores(ctx context.Context, model *config.Model) (*inventory.Snapshot, error) {
+	specs := pipeline.SpecsOf(model)
+	if q.state != "" {
+		state, err := filepath.Abs(q.state)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--state: %w", err)}
+		}
+		for name, spec := range specs.Authorities {
+			if spec.GetDevelopment() != nil {
+				specs.Authorities[name] = &sallyportv1.AuthoritySpec{Source: &sallyportv1.AuthoritySpec_Material{
+					Material: &sallyportv1.AuthorityMaterial{Certificate: "file:" + keptAuthority(state, name)},
+				}}
+			}
+		}
+	}
+	keeper, err := inventory.New(inventory.Config{Base: q.source, TruststoresOnly: true, AllowDevelopment: q.state != ""})
+	if err != nil {
+		return nil, err
+	}
+	return keeper.Apply(ctx, specs), nil
+}
+
+// keptAuthority is the file in which a server keeps the certificate of a development authority in its state folder.
+func keptAuthority(state, name string) string {
+	return ca.FilesIn(filepath.Join(state, "authorities", name), "ca").Certificate
 }
 
 // inquiry is a request that is asked about, as the command line has it.

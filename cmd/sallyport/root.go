@@ -146,7 +146,7 @@ Every flag can be given by an environment variable: --log-level by SALLYPORT_LOG
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != len(names) {
-			return usageError{fmt.Errorf("expected %s, found %d arguments; see `%s --help`", strings.Join(names, " and "), len(args), cmd.CommandPath())}
+			return usageError{fmt.Errorf("expected %s, found %s; see `%s --help`", strings.Join(names, " and "), count(len(args), "argument"), cmd.CommandPath())}
 		}
 		return nil
 	}

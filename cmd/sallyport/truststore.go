@@ -18,7 +18,6 @@ import (
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/admin"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/lockout"
 	"github.com/sallyport-project/sallyport/config"
-	"github.com/sallyport-project/sallyport/config/document"
 	"github.com/sallyport-project/sallyport/internal/terminal"
 	"github.com/sallyport-project/sallyport/pki/material"
 	"github.com/sallyport-project/sallyport/pki/material/aws"
@@ -79,7 +78,7 @@ func (f *trialFlags) spec() (*sallyportv1.TruststoreSpec, error) {
 		for _, t := range model.Truststores() {
 			names = append(names, t.Name)
 		}
-		return nil, usageError{fmt.Errorf("--truststore: %s has no Truststore %q%s", f.source, f.truststore, document.DidYouMean(f.truststore, names))}
+		return nil, usageError{fmt.Errorf("--truststore: %s has no Truststore %q%s", f.source, f.truststore, suggest(f.truststore, names))}
 	}
 	return found.Spec, nil
 }
@@ -99,7 +98,7 @@ func objectsOf(owner string) material.Objects {
 
 // placeOf reads a reference of the command line, where a relative path starts from the working folder.
 func placeOf(text string) (material.Reference, error) {
-	reference, err := material.Parse(text)
+	reference, err := material.ParsePlace(text)
 	if err != nil {
 		return material.Reference{}, usageError{err}
 	}
@@ -161,6 +160,9 @@ type trialOf struct {
 	// Tried is how many certificates were tried; Callers is missing where nobody was asked for any.
 	Tried   int             `json:"tried"`
 	Callers *lockout.Result `json:"callers,omitempty"`
+
+	// accepted says that gateways would take the new bundle.
+	accepted bool
 }
 
 // try says what would come of a bundle in the place of another, which is empty where there is none.
@@ -176,7 +178,7 @@ func (f *trialFlags) try(ctx context.Context, spec *sallyportv1.TruststoreSpec, 
 	if err != nil {
 		return told, err
 	}
-	told.Problems = trial.Problems
+	told.Problems, told.accepted = trial.Problems, trial.New != nil
 	if !f.asked() {
 		return told, nil
 	}
@@ -196,6 +198,9 @@ func (f *trialFlags) try(ctx context.Context, spec *sallyportv1.TruststoreSpec, 
 func (t trialOf) locksOut() bool {
 	return t.Callers != nil && len(t.Callers.LockedOut)+len(t.Callers.Unknown) > 0
 }
+
+// untold tells whether nobody knows whom it would lock out. Where no authority goes, nobody is.
+func (t trialOf) untold() bool { return t.Callers == nil && (len(t.Removed) > 0 || !t.accepted) }
 
 func describeAuthorities(certificates []*x509.Certificate) []authorityOf {
 	described := []authorityOf{}
@@ -224,11 +229,14 @@ func (t trialOf) text(w io.Writer) {
 	for _, problem := range t.Problems {
 		fmt.Fprintf(w, "gateways would say: %s\n", terminal.Safe(problem))
 	}
-	if t.Callers == nil {
-		fmt.Fprintln(w, "whom it would lock out was not asked: name a server with --admin-socket")
+	switch {
+	case t.untold():
+		return // what follows from that, the verb says
+	case t.Callers == nil:
+		fmt.Fprintln(w, "no authority goes, so nobody would be locked out")
 		return
 	}
-	fmt.Fprintf(w, "tried on %d certificates: %d would be locked out, %d let in\n", t.Tried, len(t.Callers.LockedOut), t.Callers.LetIn)
+	fmt.Fprintf(w, "tried on %s: %d would be locked out, %d let in\n", count(t.Tried, "certificate"), len(t.Callers.LockedOut), t.Callers.LetIn)
 	writeCallers(w, "locked out", t.Callers.LockedOut)
 	writeCallers(w, "cannot be told", t.Callers.Unknown)
 }

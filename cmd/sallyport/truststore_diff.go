@@ -31,8 +31,9 @@ func newTruststoreDiff(s streams) *cobra.Command {
 ` + "`sallyport truststore push`" + ` does, and has the certificates that gateways met lately (--admin-socket) judged by
 both, with the Truststore's revocation lists and by the code that judges each request.
 
-Exit code: 0 if nobody would be locked out; 1 if somebody would be, or if that cannot be told; 2 for a wrong
-command line, or a bundle that holds no authority at all.`,
+Exit code: 0 if nobody would be locked out; 1 if somebody would be, or if that cannot be told, as when an
+authority goes and neither --admin-socket nor --certificate says who came lately; 2 for a wrong command line, or
+a bundle that holds no authority at all.`,
 		Example: `  sallyport truststore diff new.pem --source config --truststore partners --admin-socket /run/sallyport/admin.sock
   sallyport truststore diff new.pem --against s3://truststores/prod/truststore.pem --certificate partners.pem`,
 		Args: exactly("the file with the new bundle"),
@@ -66,11 +67,17 @@ func (f *truststoreDiff) run(cmd *cobra.Command, s streams, file string) error {
 	if err := write(cmd, s.out, told, func(w io.Writer) error { told.text(w); return nil }); err != nil {
 		return err
 	}
-	if told.locksOut() {
+	switch {
+	case told.locksOut():
 		return errReported
+	case told.untold():
+		return errNobodyAsked
 	}
 	return nil
 }
+
+// errNobodyAsked is for a change of which nobody knows whom it would lock out.
+var errNobodyAsked = errors.New("whom it would lock out cannot be told, because nobody was asked who came lately: name servers with --admin-socket, or files with callers' certificates with --certificate")
 
 // present is the bundle to compare with; empty where there is none.
 func (f *truststoreDiff) present(ctx context.Context, spec *sallyportv1.TruststoreSpec) ([]byte, error) {

@@ -145,9 +145,17 @@ func (f *publishFlags) refusal(change trialOf) error {
 	case change.locksOut():
 		return errors.New("nothing was published, because of whom it would lock out: have them renew first, or say with --force that it is meant")
 	case len(change.Removed) > 0 && !f.asked():
-		return fmt.Errorf("nothing was published: %d authorities go, and nobody was asked who still uses them: name servers with --admin-socket, or say with --force that it is meant", len(change.Removed))
+		return fmt.Errorf("nothing was published: %s, and nobody was asked who still uses what goes: name servers with --admin-socket, or say with --force that it is meant", goes(len(change.Removed)))
 	}
 	return nil
+}
+
+// goes says how many authorities do.
+func goes(n int) string {
+	if n == 1 {
+		return "1 authority goes"
+	}
+	return count(n, "authority") + " go"
 }
 
 // publisher is made of the flags and of what the Truststore says.
@@ -159,9 +167,6 @@ func (f *publishFlags) publisher(ctx context.Context, s streams, where string) (
 	}
 	if p.Bundle, err = placeOf(where); err != nil {
 		return p, nil, err
-	}
-	if p.Bundle.Scheme != material.File && p.Bundle.Scheme != material.S3 {
-		return p, nil, usageError{fmt.Errorf("%s is no place to publish at: use file:PATH or s3://BUCKET/KEY", p.Bundle)}
 	}
 	if err := checkPlace(f.source, spec, p.Bundle); err != nil {
 		return p, nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -81,9 +82,13 @@ func writeProblems(w io.Writer, problems document.Problems, model *config.Model)
 	return err
 }
 
-func count(n int, what string) string {
+// count writes a number of things.
+func count[N int | uint64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
+	}
+	if stem, ends := strings.CutSuffix(what, "y"); ends {
+		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -176,7 +176,7 @@ const maxFault = 200
 func fault(err error) error {
 	message := err.Error()
 	if len(message) > maxFault {
-		message = message[:maxFault] + "..."
+		message = strings.ToValidUTF8(message[:maxFault], "") + "..."
 	}
 	return fmt.Errorf("%s", message)
 }

@@ -5,6 +5,7 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/interpreter"
 )
 
 // Outcome is what a condition comes to where not every fact is known.
@@ -56,15 +57,9 @@ func (c *Condition) Residual(known *Facts, unknown ...string) (Outcome, string) 
 
 // rest writes what is left of the condition; where it cannot, the condition as it is.
 func (c *Condition) rest(details *cel.EvalDetails) string {
-	env, err := environment()
-	if err != nil {
-		return c.source
-	}
-	residual, err := env.ResidualAst(c.ast, details)
-	if err != nil {
-		return c.source
-	}
-	text, err := cel.AstToString(residual)
+	whole := c.ast.NativeRep()
+	pruned := interpreter.PruneAst(whole.Expr(), whole.SourceInfo().MacroCalls(), details.State())
+	text, err := cel.ExprToString(pruned.Expr(), pruned.SourceInfo())
 	if err != nil {
 		return c.source
 	}

@@ -1,12 +1,14 @@
 package testcloud
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // Fault is what is wrong with a server.
@@ -28,7 +30,12 @@ const (
 	Gone
 	// CutShort closes the connection after half of the answer's body.
 	CutShort
+	// Slow answers as it should, after Slowness.
+	Slow
 )
+
+// Slowness is how long a Slow server takes for an answer: less than whoever reads material waits for it.
+const Slowness = 2 * time.Second
 
 // Faults stands in front of a server. It is safe for concurrent use.
 type Faults struct {
@@ -102,10 +109,24 @@ func (f *Faults) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	case CutShort:
 		f.cut(w, r)
-	case None:
+	case Slow, None:
+		if fault == Slow {
+			wait(r.Context(), changed)
+		}
 		recorder := &statusRecorder{ResponseWriter: w}
 		f.next.ServeHTTP(recorder, r)
 		f.count(recorder.status)
+	}
+}
+
+// wait waits for Slowness, unless the fault changes or the client has gone.
+func wait(ctx context.Context, changed <-chan struct{}) {
+	timer := time.NewTimer(Slowness)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-ctx.Done():
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/sallyport-project/sallyport/internal/atomicfile"
@@ -33,7 +34,7 @@ const mostOpen = 10_000
 // told to the bearer.
 var ErrRefused = errors.New("the enrolment token is not good: unknown, used already, or out of date; ask for another")
 
-// Book is the tokens that were given out. It is safe for concurrent use within one process.
+// Book is the tokens that were given out. It is safe for concurrent use, also by several processes that keep it in one file.
 type Book struct {
 	path  string
 	clock func() time.Time
@@ -58,20 +59,54 @@ func Open(path string, clock func() time.Time) (*Book, error) {
 		clock = time.Now
 	}
 	book := &Book{path: path, clock: clock, given: make(map[string]given)}
-	if path == "" {
-		return book, nil
+	unlock, err := book.lock()
+	if err != nil {
+		return nil, err
 	}
-	content, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return book, nil
+	unlock()
+	return book, nil
+}
+
+// lock keeps others out, in this process and in others, and reads what they have written. Its caller calls unlock.
+func (b *Book) lock() (unlock func(), err error) {
+	b.mu.Lock()
+	if b.path == "" {
+		return b.mu.Unlock, nil
+	}
+	file, err := os.OpenFile(b.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX) // held for as long as a small file is written
 	}
 	if err == nil {
-		err = json.Unmarshal(content, &book.given)
+		err = b.read()
+	}
+	unlock = func() {
+		_ = file.Close() // which unlocks it
+		b.mu.Unlock()
 	}
 	if err != nil {
+		unlock()
 		return nil, fmt.Errorf("read the book of enrolment tokens: %w", err)
 	}
-	return book, nil
+	return unlock, nil
+}
+
+// read takes over what the file holds.
+func (b *Book) read() error {
+	content, err := os.ReadFile(b.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		b.given = make(map[string]given)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	held := make(map[string]given)
+	if err := json.Unmarshal(content, &held); err != nil {
+		return err
+	}
+	b.given = held
+	return nil
 }
 
 // Give makes a token for an identity, with the ID and the secret filled in; the caller adds the rest. By says who asked
@@ -90,8 +125,11 @@ func (b *Book) Give(identity spiffe.Identity, by string, lifetime time.Duration)
 	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
 	token := Token{ID: hex.EncodeToString(id[:]), Secret: make([]byte, secretSize)}
 	_, _ = rand.Read(token.Secret)
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	unlock, err := b.lock()
+	if err != nil {
+		return Token{}, time.Time{}, err
+	}
+	defer unlock()
 	b.forgetExpired()
 	if len(b.given) >= mostOpen {
 		return Token{}, time.Time{}, fmt.Errorf("%d enrolment tokens are open already: use them, or wait until they expire", len(b.given))
@@ -121,13 +159,19 @@ func (b *Book) Redeem(id string, secret []byte, use func(identity spiffe.Identit
 
 // Withdraw makes the open tokens of an identity good for nothing, and returns how many there were.
 func (b *Book) Withdraw(identity spiffe.Identity) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	unlock, err := b.lock()
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
 	kept := make(map[string]given, len(b.given))
 	for id, entry := range b.given {
 		if entry.Identity != identity.String() {
 			kept[id] = entry
 		}
+	}
+	if len(kept) == len(b.given) {
+		return 0, nil
 	}
 	before := b.given
 	b.given = kept
@@ -139,8 +183,11 @@ func (b *Book) Withdraw(identity spiffe.Identity) (int, error) {
 }
 
 func (b *Book) take(id string, secret []byte) (given, spiffe.Identity, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	unlock, err := b.lock()
+	if err != nil {
+		return given{}, spiffe.Identity{}, err
+	}
+	defer unlock()
 	entry, found := b.given[id]
 	sum := sha256.Sum256(secret)
 	if !found || subtle.ConstantTimeCompare(sum[:], entry.Secret[:]) != 1 || !b.clock().Before(entry.Expires) {
@@ -159,8 +206,11 @@ func (b *Book) take(id string, secret []byte) (given, spiffe.Identity, error) {
 }
 
 func (b *Book) putBack(id string, entry given) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	unlock, err := b.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	b.given[id] = entry
 	return b.save()
 }

@@ -225,6 +225,31 @@ func TestCheckServerWantsTheAuthorityOfTheToken(t *testing.T) {
 	}
 }
 
+func TestTwoProcessesTakeATokenOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tokens.json")
+	one, _ := openBook(t, path)
+	other, _ := openBook(t, path)
+	token, _, err := one.Give(edge, "", 0) // after the other has opened the book
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used atomic.Int32
+	var group sync.WaitGroup
+	for range 10 {
+		for _, book := range []*Book{one, other} {
+			group.Go(func() {
+				if book.Redeem(token.ID, token.Secret, accept) == nil {
+					used.Add(1)
+				}
+			})
+		}
+	}
+	group.Wait()
+	if used.Load() != 1 {
+		t.Errorf("used %d times", used.Load())
+	}
+}
+
 func TestAWithdrawnTokenIsGoodForNothing(t *testing.T) {
 	book, _ := openBook(t, "")
 	token, _, err := book.Give(edge, "", 0)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sallyport-project/sallyport/pki/ca"
 	"github.com/sallyport-project/sallyport/pki/material"
 	"github.com/sallyport-project/sallyport/pki/revocation"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
@@ -17,7 +18,9 @@ import (
 // holdings are a truststore's lists and registers, kept from one look to the next.
 type holdings struct {
 	lists     map[revocation.Authority]heldList
-	unproven  []unprovenList
+	unproven  waiting
+	saved     string                  // the hash of what of unproven is kept over a restart; empty before anything was looked for
+	met       []*x509.Certificate     // authorities of unproven lists, as callers have shown them
 	registers map[string]heldRegister // by reference
 }
 
@@ -28,15 +31,6 @@ type heldList struct {
 	staleSince time.Time
 }
 
-// unprovenList is one whose authority's certificate is not in the bundle.
-type unprovenList struct {
-	*revocation.List
-	source string
-}
-
-// maxUnproven is how many lists are remembered that nobody could verify yet.
-const maxUnproven = 16
-
 // lookAtLists finds the lists in force: what the sources have now, if it is no older than what was seen, and else the last
 // good ones.
 func (t *trustLook) lookAtLists() {
@@ -46,7 +40,8 @@ func (t *trustLook) lookAtLists() {
 	}
 	t.found.Revocation = Revocation{Mode: modeOf(spec.GetMode()), Grace: spec.GetGrace().AsDuration()}
 	t.holding.lists = make(map[revocation.Authority]heldList)
-	for _, list := range t.readLists(spec.GetLists()) {
+	proven := t.loadWaiting(spec.GetLists())
+	for _, list := range newestFirst(append(proven, t.readLists(spec.GetLists())...)) {
 		t.consider(list)
 	}
 	t.keepLists(spec.GetLists())
@@ -65,8 +60,12 @@ func modeOf(mode sallyportv1.RevocationMode) RevocationMode {
 	}
 }
 
-// readLists reads all sources, and returns what an anchor has signed and is not older than what was seen, the highest
-// numbers first.
+func newestFirst(lists []heldList) []heldList {
+	slices.SortStableFunc(lists, func(a, b heldList) int { return b.Number.Cmp(a.Number) })
+	return lists
+}
+
+// readLists reads all sources, and returns what an anchor has signed and is not older than what was seen.
 func (t *trustLook) readLists(sources []string) []heldList {
 	var fitting []heldList
 	for _, source := range sources {
@@ -85,15 +84,16 @@ func (t *trustLook) readLists(sources []string) []heldList {
 			t.fault("its revocation list: %w", err)
 		}
 		fit := t.fitting(found)
-		if err == nil && len(fit) == len(found) {
+		whole := err == nil && len(fit) == len(found)
+		if whole && !t.givesOlder(source) {
 			t.config.Store.Accept(reference, data)
-		} else {
+		}
+		if !whole {
 			t.troubled = append(t.troubled, source)
 			fit = append(fit, t.lastGoodLists(source, reference)...)
 		}
 		fitting = append(fitting, fit...)
 	}
-	slices.SortStableFunc(fitting, func(a, b heldList) int { return b.Number.Cmp(a.Number) })
 	return fitting
 }
 
@@ -161,7 +161,7 @@ func (t *trustLook) openLists(source string, data []byte) ([]heldList, error) {
 			return nil, fmt.Errorf("%s: the list of %q: %w", source, list.Issuer, err)
 		}
 	}
-	t.holding.unproven = append(t.holding.unproven, unproven...)
+	t.holding.unproven.lists = append(t.holding.unproven.lists, unproven...)
 	return verified, nil
 }
 
@@ -190,10 +190,14 @@ func (t *trustLook) consider(list heldList) {
 		t.problems = append(t.problems, err)
 		return
 	}
-	t.seen.Lists[list.Authority().String()] = seenList{Number: list.Number.String(), Content: list.Content}
+	t.see(list)
 	if _, twice := t.holding.lists[list.Authority()]; !twice {
 		t.holding.lists[list.Authority()] = list
 	}
+}
+
+func (t *trustLook) see(list heldList) {
+	t.seen.Lists[list.Authority().String()] = seenList{Number: list.Number.String(), Content: list.Content}
 }
 
 // keepLists takes over the last good list of each anchor that has none from this look, as long as its source is still
@@ -216,24 +220,6 @@ func (t *trustLook) keepLists(sources []string) {
 	}
 }
 
-// keepUnproven takes over lists of unknown authorities, so that an older one cannot take a newer one's place: of those that
-// an authority turns out to have signed, the highest number counts.
-func (t *trustLook) keepUnproven(sources []string) {
-	if !t.found.Intermediates.FromCaller {
-		t.holding.unproven = nil
-		return
-	}
-	all := t.holding.unproven
-	for _, held := range t.held.unproven {
-		same := func(l unprovenList) bool { return l.Content == held.Content }
-		if slices.Contains(sources, held.source) && !slices.ContainsFunc(all, same) && !t.namesAnchor(held.List) {
-			all = append(all, held)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b unprovenList) int { return b.Number.Cmp(a.Number) })
-	t.holding.unproven = all[:min(len(all), maxUnproven)]
-}
-
 // describeLists fills in what the truststore says of its lists, and asks for another look when one changes by itself.
 func (t *trustLook) describeLists() {
 	r := &t.found.Revocation
@@ -244,14 +230,19 @@ func (t *trustLook) describeLists() {
 		r.States = append(r.States, stateOf(held.List, held.source, held.staleSince, false))
 		t.judgeList(held.List)
 	}
-	for _, held := range t.holding.unproven {
+	for _, held := range t.holding.unproven.lists {
 		unproven = append(unproven, held.List)
-		r.States = append(r.States, stateOf(held.List, held.source, time.Time{}, true))
 	}
+	r.Lists = revocation.NewSet(verified, unproven)
+	t.describeUnproven(r)
 	slices.SortFunc(r.States, func(a, b ListState) int {
 		return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.SHA256, b.SHA256), cmp.Compare(a.Source, b.Source))
 	})
-	r.Lists = revocation.NewSet(verified, unproven)
+	r.contents = contentsOf(verified, unproven)
+	if waiting := t.holding.unproven; len(waiting.gaps) > 0 || len(waiting.overrun) > 0 {
+		r.Lists = r.Lists.WithGaps(waiting.gapsOf(t.found.Anchors))
+		r.gaps = waiting.gapContent()
+	}
 	for _, anchor := range t.found.Anchors {
 		if r.Lists.List(anchor) == nil {
 			r.Missing = append(r.Missing, anchor.Subject.String())
@@ -265,6 +256,36 @@ func (t *trustLook) describeLists() {
 		}
 	}
 	r.ProxyPEM = t.proxyLists()
+}
+
+// describeUnproven tells of the newest list of each authority that callers present: older ones wait only in case the newest
+// is a forgery.
+func (t *trustLook) describeUnproven(r *Revocation) {
+	newest := r.Lists.Unproven()
+	for _, held := range t.holding.unproven.lists {
+		if slices.Contains(newest, held.List) {
+			r.States = append(r.States, stateOf(held.List, held.source, time.Time{}, true))
+			t.judgeList(held.List)
+		}
+	}
+	if r.Mode == RevocationRequired && t.found.Intermediates.FromCaller && len(newest) == 0 && !slices.ContainsFunc(t.found.Anchors, isIntermediate) {
+		t.fault("there is no revocation list of an authority below those of the bundle: certificates that intermediates issued are refused with 503; give their lists as well")
+	}
+}
+
+func isIntermediate(anchor *x509.Certificate) bool { return !ca.IsSelfSigned(anchor) }
+
+// contentsOf are the hashes of all lists, sorted.
+func contentsOf(verified []revocation.Verified, unproven []*revocation.List) []string {
+	var contents []string
+	for _, list := range verified {
+		contents = append(contents, list.Content)
+	}
+	for _, list := range unproven {
+		contents = append(contents, list.Content)
+	}
+	slices.Sort(contents)
+	return contents
 }
 
 func stateOf(list *revocation.List, source string, staleSince time.Time, unproven bool) ListState {

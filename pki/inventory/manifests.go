@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sallyport-project/sallyport/pki/manifest"
 	"github.com/sallyport-project/sallyport/pki/material"
@@ -55,7 +56,29 @@ func (t *trustLook) remember(checked *checkedManifest) *Manifest {
 	t.seen.Manifest = seenManifest{Generation: checked.Generation, BundleSHA256: checked.BundleSHA256}
 	t.config.Store.Accept(checked.reference, checked.data)
 	t.dueIfAhead(checked.Expires)
-	return &Manifest{Generation: checked.Generation, Created: checked.Created, Expires: checked.Expires}
+	return &Manifest{
+		Generation: checked.Generation, Created: checked.Created, Expires: checked.Expires,
+		document: checked.data, signers: t.spec.GetSigners(),
+	}
+}
+
+// vouchedFor reports whether what is in force was accepted as the spec demands now. Signers that are named later, or
+// other keys in their place, count at once: they may be there because somebody else has written the bundle. Where the
+// signers are the same by name and cannot be read now, nothing speaks against what they accepted.
+func (t *trustLook) vouchedFor(before *Truststore) bool {
+	reference, err := material.Parse(t.spec.GetBundle())
+	switch {
+	case len(t.spec.GetSigners()) == 0, t.config.Substitute, err == nil && reference.Scheme == material.Authority:
+		return true
+	case before.Manifest == nil:
+		return false
+	}
+	keys, err := t.signers()
+	if err != nil {
+		return slices.Equal(before.Manifest.signers, t.spec.GetSigners())
+	}
+	_, err = manifest.Read(before.Manifest.document, keys)
+	return err == nil
 }
 
 // readManifest gives the manifest as it is now.

@@ -25,6 +25,8 @@ type memory struct {
 	development map[developmentKey]*ca.Authority
 	// What was seen of a truststore stays for good as well.
 	seen map[string]*seen
+	// And so does why files about that could not be moved aside, by truststore.
+	unreadable map[string]error
 }
 
 func newMemory() memory {
@@ -38,6 +40,7 @@ func newMemory() memory {
 		kms:         make(map[string]crypto.Signer),
 		development: make(map[developmentKey]*ca.Authority),
 		seen:        make(map[string]*seen),
+		unreadable:  make(map[string]error),
 	}
 }
 

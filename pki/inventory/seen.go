@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math/big"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sallyport-project/sallyport/internal/atomicfile"
 	"github.com/sallyport-project/sallyport/pki/revocation"
@@ -85,9 +85,9 @@ func (l *look) seenOf(name string) *seen {
 	known := l.memory.seen[name]
 	if known == nil {
 		var err error
-		if known, err = l.state.loadSeen(name); err != nil {
+		if known, err = l.state.loadSeen(name, l.now); err != nil {
 			// Nothing older is told from newer now. The sources themselves are signed, so this alone lets nobody in.
-			l.logger.Warn("what was seen of a truststore before cannot be read; older lists are taken for new", "truststore", name, "error", err)
+			l.unreadable(name, err)
 			known = newSeen()
 		}
 		l.memory.seen[name] = known
@@ -101,8 +101,11 @@ func (l *look) saveSeen(name string, now *seen) {
 		return
 	}
 	l.memory.seen[name] = now
-	if err := l.state.saveSeen(name, now); err != nil {
+	if err := l.state.saveSeen(name, now, l.now); err != nil {
 		l.logger.Warn("what was seen of a truststore cannot be kept over a restart", "truststore", name, "error", err)
+		if errors.Is(err, errStillThere) {
+			l.memory.unreadable[name] = err
+		}
 	}
 }
 
@@ -114,7 +117,7 @@ func (s state) seenPath(name string) (string, error) {
 }
 
 // loadSeen returns what saveSeen kept last; an empty one if there is nothing.
-func (s state) loadSeen(name string) (*seen, error) {
+func (s state) loadSeen(name string, now time.Time) (*seen, error) {
 	if s.folder == "" {
 		return newSeen(), nil
 	}
@@ -122,25 +125,24 @@ func (s state) loadSeen(name string) (*seen, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return newSeen(), nil
-	}
 	kept := newSeen()
-	if err == nil {
-		err = json.Unmarshal(data, kept)
-	}
+	err = s.load(path, now, func(data []byte) error {
+		if err := json.Unmarshal(data, kept); err != nil {
+			return err
+		}
+		if kept.Lists == nil || kept.Registers == nil {
+			return errors.New("it has no lists or registers")
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if kept.Lists == nil || kept.Registers == nil {
-		return nil, fmt.Errorf("read %s: it has no lists or registers", path)
+		return nil, err
 	}
 	return kept, nil
 }
 
 // saveSeen replaces what was kept, and lowers nothing that another process has kept meanwhile.
-func (s state) saveSeen(name string, now *seen) error {
+func (s state) saveSeen(name string, seen *seen, now time.Time) error {
 	if s.folder == "" {
 		return nil
 	}
@@ -148,10 +150,14 @@ func (s state) saveSeen(name string, now *seen) error {
 	if err != nil {
 		return err
 	}
-	if kept, err := s.loadSeen(name); err == nil {
-		now.raise(kept)
+	kept, err := s.loadSeen(name, now)
+	switch {
+	case err == nil:
+		seen.raise(kept)
+	case errors.Is(err, errStillThere):
+		return err
 	}
-	data, err := json.Marshal(now)
+	data, err := json.Marshal(seen)
 	if err != nil {
 		return fmt.Errorf("encode what was seen: %w", err)
 	}

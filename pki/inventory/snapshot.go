@@ -66,7 +66,7 @@ type Problem struct {
 func (p Problem) Error() string {
 	effect := "nothing is in force"
 	if p.InForce {
-		effect = "the rest, or its last good value, stays in force"
+		effect = "what was good of it stays in force"
 	}
 	return fmt.Sprintf("%s %s: %v (%s)", p.Kind, p.Name, p.Err, effect)
 }

@@ -20,6 +20,7 @@ import (
 //	truststores/<name>/ca.pem, ca-key.pem    those that substitute mode makes for a Truststore
 //	certificates/<name>.json                 what was issued last, key included
 //	seen/<name>.json                         the highest numbers that were seen of a truststore's lists, registers and manifest
+//	seen/<name>.lists.json                   lists of authorities that only callers show, and the gaps that dropped ones left
 //
 // Folders have mode 0700, keys 0600. Without a folder nothing is kept.
 type state struct {

@@ -54,7 +54,7 @@ type Revocation struct {
 	Grace time.Duration
 	// Lists are those in force: of each authority the one of the highest number that was seen. Nil if there are none.
 	Lists *revocation.Set
-	// States tell of each list in force, sorted by issuer.
+	// States tell of each list in force, sorted by issuer: of lists that wait for their authority, of the newest alone.
 	States []ListState
 	// Missing are the subjects of the anchors that have no list, sorted, whatever the mode.
 	Missing []string
@@ -62,6 +62,10 @@ type Revocation struct {
 	// required and every authority has one that is current now: with fewer, a proxy refuses good certificates. Proxies know
 	// no grace.
 	ProxyPEM []byte
+
+	// What Lists holds and knows to be missing, to be hashed.
+	contents []string
+	gaps     [][]byte
 }
 
 // ListState is what people should know of a revocation list in force.
@@ -97,6 +101,10 @@ type Intermediates struct {
 type Manifest struct {
 	Generation       uint64
 	Created, Expires time.Time
+
+	// document is the manifest itself, and signers the references to the keys that were believed.
+	document []byte
+	signers  []string
 }
 
 // seal fills in what follows from the other fields.
@@ -111,9 +119,10 @@ func (t *Truststore) seal() {
 		number(int64(t.Intermediates.MaxDepth)), t.Revocation.ProxyPEM,
 		[]byte("lists"),
 	}
-	for _, list := range t.Revocation.States {
-		parts = append(parts, []byte(list.Issuer), []byte(list.SHA256))
+	for _, content := range t.Revocation.contents {
+		parts = append(parts, []byte(content))
 	}
+	parts = append(parts, t.Revocation.gaps...)
 	parts = append(parts, []byte("registers"), t.Issuance.content())
 	if t.Manifest != nil {
 		parts = append(parts, []byte("manifest"), number(int64(t.Manifest.Generation)), number(t.Manifest.Expires.Unix())) //nolint:gosec // hashed

@@ -40,6 +40,10 @@ func (l *look) lookAtTruststore(name string, spec *sallyportv1.TruststoreSpec) {
 			l.dueIfAhead(anchor.NotAfter.Add(soonest))
 		}
 	}
+	if t.found == nil {
+		l.holdings[name] = t.held // for when it comes back
+	}
+	t.tellOfUnreadable()
 	for _, err := range t.problems {
 		l.problem(KindTruststore, name, err, t.found != nil)
 	}
@@ -78,9 +82,14 @@ func (t *trustLook) lookAtBundle() {
 }
 
 // lastGoodBundle is what was in force before; nil if nothing was. When it came into force it was good, and so was its
-// manifest: that one has run out since does not take it away.
+// manifest: that one has run out since does not take it away, but that its signers are none of the spec's does.
 func (t *trustLook) lastGoodBundle() *Truststore {
-	if before := t.memory.truststores[t.name]; before != nil {
+	before := t.memory.truststores[t.name]
+	if before != nil && !t.vouchedFor(before) {
+		t.fault("what was in force was not accepted by a manifest of the signers that are named now: it is not kept")
+		before = nil
+	}
+	if before != nil {
 		return &Truststore{Name: t.name, Anchors: before.Anchors, Manifest: before.Manifest}
 	}
 	reference, err := material.Parse(t.spec.GetBundle())

@@ -97,7 +97,8 @@ func TestTwoOperatorsShareARegisterInS3(t *testing.T) {
 	if err != nil || loaded.Head().Count != 11 { // the authority and ten
 		t.Fatalf("%+v, %v", loaded.Head(), err)
 	}
-	standing, err := third.readPublished(t.Context())
+	standing := third.readPublished(t.Context())
+	err = standing.failed()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,6 +100,9 @@ func fillHome(ctx context.Context, config Config, settings Settings, fill func(*
 		return err
 	}
 	loaded, err := home.store.Load(ctx)
+	if foreign := (*register.ForeignError)(nil); errors.As(err, &foreign) {
+		return fmt.Errorf("the register %s is of another authority already: choose another place for this one's", settings.Register)
+	}
 	if err != nil {
 		return err
 	}

@@ -63,8 +63,8 @@ func (i *Issuer) Describe(ctx context.Context) (Description, error) {
 	if err := i.loadGenerations(); err != nil {
 		return Description{}, err
 	}
-	before, err := i.readPublished(ctx)
-	if err != nil {
+	before := i.readPublished(ctx)
+	if err := before.failed(); err != nil {
 		return Description{}, fmt.Errorf("find out what is published: %w", err)
 	}
 	current, err := i.Register(ctx)

@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -167,6 +168,8 @@ type bucket struct {
 	count   int
 	// beforePut, if not nil, is called before each Put, unlocked.
 	beforePut func(material.Reference) error
+	// answer, if not nil, is what a Put that has been done says, unlocked.
+	answer func(material.Reference) error
 }
 
 func (b *bucket) Get(_ context.Context, reference material.Reference) (material.Content, error) {
@@ -179,7 +182,15 @@ func (b *bucket) Get(_ context.Context, reference material.Reference) (material.
 	return content, nil
 }
 
-func (b *bucket) Put(_ context.Context, reference material.Reference, data []byte, condition material.Condition) (material.Version, error) {
+func (b *bucket) Put(ctx context.Context, reference material.Reference, data []byte, condition material.Condition) (material.Version, error) {
+	version, err := b.put(reference, data, condition)
+	if err == nil && b.answer != nil {
+		return version, cmp.Or(b.answer(reference), ctx.Err())
+	}
+	return version, err
+}
+
+func (b *bucket) put(reference material.Reference, data []byte, condition material.Condition) (material.Version, error) {
 	if b.beforePut != nil {
 		if err := b.beforePut(reference); err != nil {
 			return material.Version{}, err

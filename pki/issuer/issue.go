@@ -33,6 +33,9 @@ type Order struct {
 	Request *x509.CertificateRequest
 	// Lifetime is the home's for the profile if zero, else ca's.
 	Lifetime time.Duration
+	// MostInForce is how many certificates the Consumer may have that are neither revoked nor expired, this one included; the
+	// error for one more wraps ErrTooMany. Zero: any number.
+	MostInForce int
 	// RequestedBy is the person or program that asks.
 	RequestedBy string
 }
@@ -107,10 +110,14 @@ func (i *Issuer) issue(ctx context.Context, request ca.Request, order Order, ren
 	record := register.NewIssued(pair.Certificate, authority.Certificate())
 	record.Consumer, record.Profile, record.RequestedBy = order.Consumer, string(request.Profile), order.RequestedBy
 	entries, err := i.append(ctx, func(current *register.Register) ([]register.Record, error) {
+		now := i.config.Clock()
 		if err := checkKey(current, record); err != nil {
 			return nil, err
 		}
-		return renewal.records(current, record, i.config.Clock())
+		if err := order.checkNumber(current, now); err != nil {
+			return nil, err
+		}
+		return renewal.records(current, record, now)
 	})
 	if err != nil {
 		return Issued{}, err
@@ -133,6 +140,27 @@ func checkKey(current *register.Register, record *register.Issued) error {
 	return nil
 }
 
+// ErrTooMany is wrapped by the error for a consumer that has as many certificates as it may.
+var ErrTooMany = errors.New("there are too many certificates in force")
+
+func (o Order) checkNumber(current *register.Register, now time.Time) error {
+	if o.MostInForce == 0 {
+		return nil
+	}
+	if there := len(ofConsumer(current, o.Consumer, now, register.Active, register.Scheduled, register.Pending)); there >= o.MostInForce {
+		return fmt.Errorf("%w: %d, and no more are given; revoke those that nobody uses, or wait until they run out", ErrTooMany, there)
+	}
+	return nil
+}
+
+// ofConsumer returns the certificates of a consumer that have one of the statuses; none for nobody's.
+func ofConsumer(current *register.Register, consumer string, now time.Time, wanted ...register.Status) []register.Certificate {
+	if consumer == "" {
+		return nil
+	}
+	return slices.DeleteFunc(current.OfConsumer(consumer), func(c register.Certificate) bool { return !slices.Contains(wanted, c.StatusAt(now)) })
+}
+
 // Renewal is a certificate in the place of another.
 type Renewal struct {
 	// Certificate names the one that is renewed: its serial number or SHA-256, in hex. With Consumer alone, it is the
@@ -146,6 +174,8 @@ type Renewal struct {
 	Overlap time.Duration
 	// Lifetime is as long as that of the old one if zero, the profile's longest at most.
 	Lifetime time.Duration
+	// MostInForce is as in an Order.
+	MostInForce int
 	// RequestedBy is the person or program that asks.
 	RequestedBy string
 }
@@ -182,7 +212,7 @@ func (i *Issuer) renew(ctx context.Context, order Renewal) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
-	again.RequestedBy = order.RequestedBy
+	again.RequestedBy, again.MostInForce = order.RequestedBy, order.MostInForce
 	request := i.request(again)
 	// What the old one says is written again as it stands, the rest of its subject included.
 	request.Subject = certificate.Subject
@@ -209,9 +239,7 @@ func (o Renewal) find(current *register.Register, now time.Time) (register.Certi
 	if o.Certificate != "" {
 		candidates = current.Find(o.Certificate)
 	} else {
-		candidates = current.Certificates(func(c *register.Certificate) bool {
-			return c.Consumer == o.Consumer && o.Consumer != "" && c.StatusAt(now) == register.Active
-		})
+		candidates = ofConsumer(current, o.Consumer, now, register.Active)
 	}
 	switch {
 	case len(candidates) == 0:

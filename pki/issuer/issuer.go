@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -70,6 +71,8 @@ type Issuer struct {
 	publish  []material.Reference
 	objects  material.Objects
 	store    register.Store
+	// vouched is how many lines of the register this home had seen when it last began to read it.
+	vouched atomic.Uint64
 
 	mu          sync.Mutex
 	generations []*generation
@@ -100,6 +103,9 @@ func Open(config Config) (*Issuer, error) {
 	if err := opened.loadGenerations(); err != nil {
 		return nil, fmt.Errorf("open the home %s: %w", config.Dir, err)
 	}
+	if _, err := opened.active(); err != nil {
+		return nil, err
+	}
 	return opened, nil
 }
 
@@ -118,7 +124,7 @@ func newIssuer(config Config, settings Settings) (*Issuer, error) {
 		objects:     config.Objects(settings.ExpectedBucketOwner),
 		authorities: map[authorityKey]*ca.Authority{},
 	}
-	storeConfig := register.Config{Clock: config.Clock, Logger: config.Logger.Named("register")}
+	storeConfig := register.Config{Clock: config.Clock, Logger: config.Logger.Named("register"), Verify: made.vouch}
 	if place.Scheme == material.File {
 		made.store = register.NewFileStore(place.Value, storeConfig)
 	} else {
@@ -209,12 +215,14 @@ func (i *Issuer) authority(ctx context.Context, g *generation, name string) (*ca
 }
 
 // Register returns the register as it is now. It is held against what was known of it before: one whose end is missing is
-// refused.
+// refused, and so is one with a certificate that no authority of the home has signed: the error wraps a
+// *register.ForeignError.
 func (i *Issuer) Register(ctx context.Context) (*register.Register, error) {
 	known, err := i.readState() // before the register, which others may append to between
 	if err != nil {
 		return nil, err
 	}
+	i.vouched.Store(known.Head.Count)
 	loaded, err := i.store.Load(ctx)
 	if err != nil {
 		return nil, err
@@ -231,6 +239,7 @@ func (i *Issuer) append(ctx context.Context, propose register.Proposal) ([]regis
 	if err != nil {
 		return nil, err
 	}
+	i.vouched.Store(known.Head.Count)
 	entries, err := i.store.Append(ctx, func(current *register.Register) ([]register.Record, error) {
 		if err := current.Check(known.Head); err != nil {
 			return nil, err

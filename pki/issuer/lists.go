@@ -99,8 +99,8 @@ func (i *Issuer) RenewRootLists(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	standing, err := i.readPublished(ctx)
-	if err != nil {
+	standing := i.readPublished(ctx)
+	if err := standing.failed(); err != nil {
 		return err
 	}
 	for _, g := range i.inForce() {

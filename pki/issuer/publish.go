@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/sallyport-project/sallyport/pki/ca"
@@ -51,6 +52,20 @@ type published struct {
 // standing is what stands at one publication; an object that is not there has an empty ETag.
 type standing struct {
 	list, index, head material.Content
+	// lists and parsed are what list and index hold.
+	lists  []*x509.RevocationList
+	parsed *register.Index
+	// err is why nobody can tell what stands there, or why it must stay. Then the rest is empty.
+	err error
+}
+
+// failed is why publications cannot be read or must stay.
+func (p published) failed() error {
+	var failures []error
+	for _, at := range p.places {
+		failures = append(failures, at.err)
+	}
+	return errors.Join(failures...)
 }
 
 // publishAttempts bounds how often we start again because somebody else publishes at the same time.
@@ -58,7 +73,8 @@ const publishAttempts = 20
 
 // Publish makes a new revocation list of each authority that issues, a new index and a new head, and writes them to all
 // publications. Their number is higher than any that is published or ever was by this home. Nothing that somebody else
-// publishes meanwhile is overwritten: we then start again, from what the register says by then.
+// publishes meanwhile is overwritten: we then start again, from what the register says by then. A publication that fails
+// keeps no other from being made; the error tells of all that failed, and the next PublishIfDue makes them good.
 //
 // The lists of offline roots are published as they are; RenewRootLists makes new ones. A publication where something
 // else stands is refused, and so is a register that holds less than what was published.
@@ -86,9 +102,9 @@ func (i *Issuer) tryPublish(ctx context.Context) (Published, error) {
 	if err := i.loadGenerations(); err != nil { // another process may have brought one in
 		return Published{}, err
 	}
-	before, err := i.readPublished(ctx)
-	if err != nil {
-		return Published{}, err
+	before := i.readPublished(ctx)
+	if !slices.ContainsFunc(before.places, func(at standing) bool { return at.err == nil }) {
+		return Published{}, before.failed()
 	}
 	current, err := i.Register(ctx)
 	if err != nil {
@@ -111,12 +127,16 @@ func (i *Issuer) tryPublish(ctx context.Context) (Published, error) {
 	if err != nil {
 		return Published{}, err
 	}
+	failures := []error{before.failed()}
 	for position, place := range i.publish {
-		if err := i.write(ctx, place, before.places[position], documents, &made); err != nil {
-			return Published{}, err
+		if at := before.places[position]; at.err == nil {
+			failures = append(failures, i.write(ctx, place, at, documents, &made))
 		}
 	}
-	return made, i.remember(state{Head: made.Head, Number: made.Number})
+	if len(made.Objects) > 0 { // the number is used
+		failures = append(failures, i.remember(state{Head: made.Head, Number: made.Number}))
+	}
+	return made, errors.Join(failures...)
 }
 
 // documents are what one publication consists of.
@@ -217,27 +237,35 @@ func (i *Issuer) write(ctx context.Context, place material.Reference, before sta
 	return nil
 }
 
-// readPublished reads what stands at all publications. What is not ours is refused.
-func (i *Issuer) readPublished(ctx context.Context) (published, error) {
+// readPublished reads what stands at all publications. What cannot be read or is not ours has its error in its place.
+func (i *Issuer) readPublished(ctx context.Context) published {
 	var found published
 	for _, place := range i.publish {
-		var at standing
-		var err error
-		if at.list, err = i.get(ctx, place); err != nil {
-			return published{}, err
-		}
-		if at.index, err = i.get(ctx, place.Beside(IndexSuffix)); err != nil {
-			return published{}, err
-		}
-		if at.head, err = i.get(ctx, place.Beside(HeadSuffix)); err != nil {
-			return published{}, err
-		}
-		if err := i.judgeStanding(place, at, &found); err != nil {
-			return published{}, err
+		at, err := i.readStanding(ctx, place)
+		if err != nil {
+			at = standing{err: err}
 		}
 		found.places = append(found.places, at)
+		found.lists = append(found.lists, at.lists...)
+		if at.parsed != nil && (found.last == nil || at.parsed.Number > found.last.Number) {
+			found.last = at.parsed
+		}
 	}
-	return found, nil
+	return found
+}
+
+func (i *Issuer) readStanding(ctx context.Context, place material.Reference) (at standing, err error) {
+	if at.list, err = i.get(ctx, place); err != nil {
+		return standing{}, err
+	}
+	if at.index, err = i.get(ctx, place.Beside(IndexSuffix)); err != nil {
+		return standing{}, err
+	}
+	if at.head, err = i.get(ctx, place.Beside(HeadSuffix)); err != nil {
+		return standing{}, err
+	}
+	err = i.judge(place, &at)
+	return at, err
 }
 
 // get returns empty content where there is nothing yet.
@@ -249,31 +277,28 @@ func (i *Issuer) get(ctx context.Context, reference material.Reference) (materia
 	return content, err
 }
 
-func (i *Issuer) judgeStanding(place material.Reference, at standing, found *published) error {
+// judge parses what stands at a publication. What is not ours is refused.
+func (i *Issuer) judge(place material.Reference, at *standing) (err error) {
 	authorities := i.everyAuthority()
 	if at.list.ETag != "" {
-		lists, err := parseLists(at.list.Data)
-		if err != nil {
+		if at.lists, err = parseLists(at.list.Data); err != nil {
 			return fmt.Errorf("%s holds something else than revocation lists, and is not overwritten: %w", place, err)
 		}
-		for _, list := range lists {
+		for _, list := range at.lists {
 			if !signedByAny(list, authorities) {
 				return fmt.Errorf("%s holds a list of another authority, %q, and is not overwritten", place, list.Issuer)
 			}
 		}
-		found.lists = append(found.lists, lists...)
 	}
 	if at.index.ETag == "" {
 		return nil
 	}
-	index, err := register.ParseIndex(at.index.Data, authorities)
+	at.parsed, err = register.ParseIndex(at.index.Data, authorities)
 	switch {
 	case errors.Is(err, signed.ErrUnknownSigner):
 		return fmt.Errorf("%s holds the index of another authority, and is not overwritten", place.Beside(IndexSuffix))
 	case err != nil:
 		return fmt.Errorf("%s: %w; remove it to have it made anew", place.Beside(IndexSuffix), err)
-	case found.last == nil || index.Number > found.last.Number:
-		found.last = index
 	}
 	return nil
 }

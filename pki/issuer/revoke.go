@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport-project/sallyport/pki/ca"
@@ -76,7 +77,7 @@ func (o Revocation) find(current *register.Register, now time.Time) ([]register.
 		return nil, errors.New("name one certificate, or the consumer whose certificates are meant")
 	}
 	if o.Consumer != "" {
-		found := current.Certificates(func(c *register.Certificate) bool { return c.Consumer == o.Consumer && !now.After(c.NotAfter) })
+		found := slices.DeleteFunc(current.OfConsumer(o.Consumer), func(c register.Certificate) bool { return now.After(c.NotAfter) })
 		if len(found) == 0 {
 			return nil, fmt.Errorf("the register knows no certificate of %q that is in force", o.Consumer)
 		}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/sallyport-project/sallyport/internal/atomicfile"
 	"github.com/sallyport-project/sallyport/pki/ca"
@@ -30,19 +32,63 @@ func (i *Issuer) Rotate(ctx context.Context, options Options) (number int, err e
 	if err != nil {
 		return 0, fmt.Errorf("bring in a new generation: %w", err)
 	}
-	if len(records) > 0 {
-		if _, err := i.append(ctx, register.Always(records...)); err != nil {
-			return 0, fmt.Errorf("bring in a new generation: %w", err)
-		}
-	}
-	if err := os.Rename(making, filepath.Join(i.config.Dir, strconv.Itoa(number))); err != nil {
-		return 0, fmt.Errorf("bring in a new generation (did somebody else do so at the same time?): %w", err)
-	}
-	if err := i.loadGenerations(); err != nil {
-		return 0, err
+	if err := i.moveIn(ctx, making, filepath.Join(i.config.Dir, strconv.Itoa(number)), records); err != nil {
+		return 0, fmt.Errorf("bring in a new generation: %w", err)
 	}
 	i.config.Logger.Info("generation made", "number", number)
 	return number, i.writeBundle()
+}
+
+// moveIn puts a generation in its place, and enters its records: whoever reads of its certificates in the register finds
+// the authority that has signed them. Nothing is trusted before the bundle is written.
+func (i *Issuer) moveIn(ctx context.Context, making, place string, records []register.Record) error {
+	if err := os.Rename(making, place); err != nil {
+		return fmt.Errorf("did somebody else do so at the same time? %w", err)
+	}
+	err := i.loadGenerations()
+	if err == nil && len(records) > 0 {
+		_, err = i.append(ctx, register.Always(records...))
+	}
+	if err == nil {
+		return nil
+	}
+	// An answer that was lost, or an operator who has interrupted us: what counts is what the register holds.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	switch entered, fault := i.hasEntered(ctx, records); {
+	case fault != nil:
+		return errors.Join(err, fmt.Errorf("whether the register has the new generation cannot be told, so it stays in %s: look with `sallyport ca show`, and take it out with `sallyport ca retire` if it is not wanted: %w", place, fault))
+	case entered:
+		return i.loadGenerations()
+	}
+	i.forgetKeys(place)
+	return errors.Join(err, os.Rename(place, making), i.loadGenerations())
+}
+
+// settleTimeout bounds how long the register is asked after an append of which no answer came.
+const settleTimeout = 30 * time.Second
+
+// hasEntered tells whether the register holds every certificate of the records.
+func (i *Issuer) hasEntered(ctx context.Context, records []register.Record) (bool, error) {
+	current, err := i.Register(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, record := range records {
+		if _, found := current.Certificate(record.Issued.CertificateSHA256); !found {
+			return false, nil
+		}
+	}
+	return len(records) > 0, nil
+}
+
+// forgetKeys drops what was loaded of a generation that is taken out again: another may come under its number.
+func (i *Issuer) forgetKeys(place string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	maps.DeleteFunc(i.authorities, func(key authorityKey, _ *ca.Authority) bool {
+		return strconv.Itoa(key.generation) == filepath.Base(place)
+	})
 }
 
 func (i *Issuer) nextGeneration() int {
@@ -130,11 +176,15 @@ func (i *Issuer) inUse(ctx context.Context, g *generation) (int, error) {
 	})), nil
 }
 
-// Bundle is what must be trusted at present, in PEM: the roots of all generations in force. It stands in bundle.pem too.
+// Bundle is what must be trusted at present, in PEM: of each generation in force the root, and the authority that issues
+// below it, so that callers need not send that with their certificates. It stands in bundle.pem too.
 func (i *Issuer) Bundle() []byte {
 	var bundle []byte
 	for _, generation := range i.inForce() {
 		bundle = append(bundle, ca.EncodeCertificate(generation.anchor())...)
+		if !generation.signer().Equal(generation.anchor()) {
+			bundle = append(bundle, ca.EncodeCertificate(generation.signer())...)
+		}
 	}
 	return bundle
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,8 +28,12 @@ func TestANewGenerationComesInAndTheOldOneGoes(t *testing.T) {
 		t.Fatalf("%d, %v", number, err)
 	}
 	bundle, err := ca.ParseCertificates(h.Bundle())
-	if err != nil || len(bundle) != 2 || bundle[0].Subject.CommonName != "Partners root" || bundle[1].Subject.CommonName != "Partners root 2" {
-		t.Errorf("bundle %v, %v", bundle, err)
+	var trusted []string
+	for _, certificate := range bundle {
+		trusted = append(trusted, certificate.Subject.CommonName)
+	}
+	if want := []string{"Partners root", "Partners issuing", "Partners root 2", "Partners issuing 2"}; err != nil || !slices.Equal(trusted, want) {
+		t.Errorf("the bundle holds %q, want %q, %v", trusted, want, err)
 	}
 	if onDisk, err := os.ReadFile(filepath.Join(h.dir, "bundle.pem")); err != nil || !bytes.Equal(onDisk, h.Bundle()) {
 		t.Errorf("bundle.pem is another: %v", err)
@@ -78,7 +83,7 @@ func TestANewGenerationComesInAndTheOldOneGoes(t *testing.T) {
 	if lists := h.lists(t); len(lists) != 2 || lists["Partners issuing 3"] == nil {
 		t.Errorf("lists %v", lists)
 	}
-	if bundle, err := ca.ParseCertificates(h.Bundle()); err != nil || len(bundle) != 1 {
+	if bundle, err := ca.ParseCertificates(h.Bundle()); err != nil || len(bundle) != 2 {
 		t.Errorf("bundle %v, %v", bundle, err)
 	}
 	// What the retired one had issued can still be told apart from a stranger's.
@@ -179,10 +184,10 @@ func TestAdoptAnIntermediateWithItsRoot(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		certificates []*x509.Certificate
-		anchor       *x509.Certificate
+		bundle       []*x509.Certificate
 	}{
-		"with":    {g.chain(), g.root},
-		"without": {g.issuing, g.signer()},
+		"with":    {g.chain(), []*x509.Certificate{g.root, g.signer()}},
+		"without": {g.issuing, []*x509.Certificate{g.signer()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var certificates []byte
@@ -194,14 +199,18 @@ func TestAdoptAnIntermediateWithItsRoot(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(adopted.Bundle(), ca.EncodeCertificate(test.anchor)) {
+			var bundle []byte
+			for _, certificate := range test.bundle {
+				bundle = append(bundle, ca.EncodeCertificate(certificate)...)
+			}
+			if !bytes.Equal(adopted.Bundle(), bundle) {
 				t.Error("another bundle")
 			}
 			if _, err := adopted.Issue(t.Context(), Order{Consumer: "mapps"}); err != nil {
 				t.Error(err)
 			}
 			made, err := adopted.Publish(t.Context())
-			if err != nil || (len(made.Warnings) > 0) != (test.anchor == g.root) {
+			if err != nil || (len(made.Warnings) > 0) != (test.bundle[0] == g.root) {
 				t.Errorf("%+v, %v", made.Warnings, err)
 			}
 		})

@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 )
 
-// folderMode is that of a folder that Write makes.
+// folderMode is that of folders that Write makes.
 const folderMode = 0o700
 
-// Write writes the kit into a folder, which it makes if there is none; the one around it must exist. Files that anybody may
+// Write writes the kit into a folder, which it makes with those around it as far as they are not there. Files that anybody may
 // see have mode 0644, an encrypted key 0600. It never overwrites: where a file is there already the error is fs.ErrExist,
 // and what was written is removed again. What is returned without an error is on the disk.
 //
@@ -23,7 +23,7 @@ func (k *Kit) Write(dir string) (err error) {
 	if k.plainKey {
 		return errPlainKey
 	}
-	if err := os.Mkdir(dir, folderMode); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.MkdirAll(dir, folderMode); err != nil {
 		return fmt.Errorf("make the folder of the kit: %w", err)
 	}
 	var written []string

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -146,5 +147,9 @@ func openFile(root, path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return folder.OpenFile(relative, flags, 0)
+	file, err := folder.OpenFile(relative, flags, 0)
+	if outside := new(fs.PathError); errors.As(err, &outside) && strings.Contains(outside.Err.Error(), "escapes") { // os has no name for it
+		return nil, fmt.Errorf("a symbolic link leads out of the folder, and where to is %w: name that place as well, or put the file here", ErrNotAllowed)
+	}
+	return file, err
 }

@@ -32,6 +32,7 @@ const (
 
 const (
 	accepted       = "file:PATH, env:NAME, s3://BUCKET/KEY, secretsmanager:NAME#FIELD, awskms:KEY or authority:NAME"
+	acceptedPlace  = "file:PATH or s3://BUCKET/KEY"
 	acceptedOfList = "file:PATH, env:NAME, s3://BUCKET/KEY, https://HOST/PATH or http://HOST/PATH"
 )
 
@@ -56,6 +57,18 @@ func Parse(text string) (Reference, error) {
 	}
 	if problem != "" {
 		return Reference{}, fmt.Errorf("reference %q: %s: it is %s", text, problem, accepted)
+	}
+	return reference, nil
+}
+
+// ParsePlace reads a reference to a place where something can be written. An error lists what is accepted.
+func ParsePlace(text string) (Reference, error) {
+	reference, problem := parse(text)
+	if problem == "" && reference.Scheme != File && reference.Scheme != S3 {
+		problem = string(reference.Scheme) + ": is no place to write to"
+	}
+	if problem != "" {
+		return Reference{}, fmt.Errorf("reference %q: %s: it is %s", text, problem, acceptedPlace)
 	}
 	return reference, nil
 }

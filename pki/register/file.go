@@ -38,7 +38,7 @@ type FileStore struct {
 
 // NewFileStore keeps a register in a file, whose folder must exist.
 func NewFileStore(path string, config Config) *FileStore {
-	return &FileStore{path: path, config: config.withDefaults(), register: &Register{}}
+	return &FileStore{path: path, config: config.withDefaults(), register: &Register{verify: config.Verify}}
 }
 
 // Load reads what was appended since it was called last. A last line without an end was never acknowledged to whoever

@@ -42,7 +42,7 @@ type ObjectStore struct {
 
 // NewObjectStore keeps a register in objects.
 func NewObjectStore(segments Segments, config Config) *ObjectStore {
-	return &ObjectStore{segments: segments, config: config.withDefaults(), register: &Register{}}
+	return &ObjectStore{segments: segments, config: config.withDefaults(), register: &Register{verify: config.Verify}}
 }
 
 func segmentName(number uint64) string { return fmt.Sprintf("%010d.jsonl", number) }

@@ -22,14 +22,33 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("line %d of the register: %s: it has been changed since it was written, or is another's", e.Line, e.Reason)
 }
 
+// ForeignError says which line tells of a certificate that Config.Verify does not vouch for. That line and those after it
+// are not taken; they are looked at again when the register is loaded again.
+type ForeignError struct {
+	// Line is 1 for the first.
+	Line uint64
+	// Err is what Verify said.
+	Err error
+}
+
+// Error names the line.
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("line %d of the register tells of a certificate that its authorities have not signed: %v", e.Line, e.Err)
+}
+
+// Unwrap returns what Verify said.
+func (e *ForeignError) Unwrap() error { return e.Err }
+
 // Register holds verified entries in memory. It grows only by its Store. It is safe for concurrent use. Its zero value is
 // empty.
 type Register struct {
+	// verify is Config's; nil for none.
+	verify func(uint64, *Issued) error
+
 	mu           sync.RWMutex
 	entries      []Entry
 	certificates []*Certificate
-	byDigest     map[string]*Certificate
-	bySerial     map[string]*Certificate
+	lookup       lookup
 	// broken is the first line that was not as it was written. Nothing is taken after it.
 	broken *BrokenError
 }
@@ -44,35 +63,65 @@ func Read(lines []byte) (*Register, error) {
 	return register, nil
 }
 
-// read takes further lines. Those before the first broken one are kept.
+// read takes further lines. Those before the first broken one are kept; none is where one tells of a foreign certificate.
 func (r *Register) read(lines []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(lines) > 0 && r.broken == nil {
-		line, rest, complete := bytes.Cut(lines, []byte("\n"))
-		if err := r.takeLine(line, complete); err != nil {
-			r.broken = &BrokenError{Line: r.next(), Reason: err.Error()}
-		}
-		lines = rest
-	}
 	if r.broken != nil {
 		return r.broken
+	}
+	entries, wrong := decodeLines(lines)
+	if err := r.checkSigned(entries); err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if err := r.checkNext(entry); err != nil {
+			return r.breakOff(err)
+		}
+		r.add(entry)
+	}
+	if wrong != nil {
+		return r.breakOff(wrong)
 	}
 	return nil
 }
 
-func (r *Register) takeLine(line []byte, complete bool) error {
-	if !complete {
-		return errors.New("its end is missing")
+// breakOff ends the register before its next line.
+func (r *Register) breakOff(reason error) error {
+	r.broken = &BrokenError{Line: r.next(), Reason: reason.Error()}
+	return r.broken
+}
+
+// decodeLines returns the entries before the first line that is none, and what is wrong with that one.
+func decodeLines(lines []byte) (entries []Entry, wrong error) {
+	for len(lines) > 0 {
+		line, rest, complete := bytes.Cut(lines, []byte("\n"))
+		if !complete {
+			return entries, errors.New("its end is missing")
+		}
+		entry, err := decodeEntry(line)
+		if err != nil {
+			return entries, err
+		}
+		entries, lines = append(entries, entry), rest
 	}
-	entry, err := decodeEntry(line)
-	if err != nil {
-		return err
+	return entries, nil
+}
+
+// checkSigned has those who know the authorities vouch for what further entries tell of.
+func (r *Register) checkSigned(entries []Entry) error {
+	if r.verify == nil {
+		return nil
 	}
-	if err := r.checkNext(entry); err != nil {
-		return err
+	for n, entry := range entries {
+		if entry.Issued == nil {
+			continue
+		}
+		line := r.next() + uint64(n)
+		if err := r.verify(line, entry.Issued); err != nil && entry.Issued.check() == nil { // else checkNext says what is wrong
+			return &ForeignError{Line: line, Err: err}
+		}
 	}
-	r.add(entry)
 	return nil
 }
 
@@ -100,15 +149,15 @@ func (r *Register) checkNext(entry Entry) error {
 // checkFits reports why a record contradicts what the register holds.
 func (r *Register) checkFits(record Record) error {
 	if record.Revoked != nil {
-		if r.byDigest[record.Revoked.CertificateSHA256] == nil {
+		if r.lookup.byDigest[record.Revoked.CertificateSHA256] == nil {
 			return fmt.Errorf("it revokes the certificate %s, which the register does not hold", record.Revoked.CertificateSHA256)
 		}
 		return nil
 	}
-	if r.byDigest[record.Issued.CertificateSHA256] != nil {
+	if r.lookup.byDigest[record.Issued.CertificateSHA256] != nil {
 		return fmt.Errorf("the register holds the certificate %s already", record.Issued.CertificateSHA256)
 	}
-	if r.bySerial[serialKey(record.Issued)] != nil {
+	if r.lookup.bySerial[serialKey(record.Issued)] != nil {
 		return fmt.Errorf("the register holds another certificate of the same issuer with the serial number %s", record.Issued.Serial)
 	}
 	return nil
@@ -118,21 +167,12 @@ func (r *Register) checkFits(record Record) error {
 func (r *Register) add(entry Entry) {
 	r.entries = append(r.entries, entry)
 	if entry.Revoked != nil {
-		certificate := r.byDigest[entry.Revoked.CertificateSHA256]
-		certificate.revoke(entry.Revoked)
+		r.lookup.byDigest[entry.Revoked.CertificateSHA256].revoke(entry.Revoked)
 		return
-	}
-	if r.byDigest == nil {
-		r.byDigest, r.bySerial = map[string]*Certificate{}, map[string]*Certificate{}
 	}
 	certificate := &Certificate{Issued: *entry.Issued, Sequence: entry.Sequence, Recorded: entry.Time}
 	r.certificates = append(r.certificates, certificate)
-	r.byDigest[certificate.CertificateSHA256] = certificate
-	r.bySerial[serialKey(entry.Issued)] = certificate
-}
-
-func serialKey(certificate *Issued) string {
-	return certificate.IssuerSHA256 + " " + certificate.Serial
+	r.lookup.add(certificate)
 }
 
 // extend makes the entries for records, without taking them. They must fit the register and each other.
@@ -158,6 +198,8 @@ func (r *Register) extend(records []Record, now time.Time) ([]Entry, []byte, err
 			return nil, nil, fmt.Errorf("read back an entry for the register: %w", err)
 		} else if err := scratch.checkNext(again); err != nil {
 			return nil, nil, fmt.Errorf("append to the register: %w", err)
+		} else if err := scratch.checkSigned([]Entry{again}); err != nil {
+			return nil, nil, fmt.Errorf("append to the register: %w", err)
 		}
 		scratch.add(entry)
 		lines.Write(line)
@@ -170,24 +212,20 @@ func (r *Register) extend(records []Record, now time.Time) ([]Entry, []byte, err
 func (r *Register) copyForExtend(records []Record) *Register {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	scratch := &Register{
-		entries:  r.entries[:len(r.entries):len(r.entries)],
-		byDigest: map[string]*Certificate{}, bySerial: map[string]*Certificate{},
-	}
+	scratch := &Register{verify: r.verify, entries: r.entries[:len(r.entries):len(r.entries)]}
 	know := func(certificate *Certificate) {
 		if certificate != nil {
 			again := *certificate
-			scratch.byDigest[again.CertificateSHA256] = &again
-			scratch.bySerial[serialKey(&again.Issued)] = &again
+			scratch.lookup.add(&again)
 		}
 	}
 	for _, record := range records {
 		if record.Issued != nil {
-			know(r.byDigest[record.Issued.CertificateSHA256])
-			know(r.bySerial[serialKey(record.Issued)])
+			know(r.lookup.byDigest[record.Issued.CertificateSHA256])
+			know(r.lookup.bySerial[serialKey(record.Issued)])
 		}
 		if record.Revoked != nil {
-			know(r.byDigest[record.Revoked.CertificateSHA256])
+			know(r.lookup.byDigest[record.Revoked.CertificateSHA256])
 		}
 	}
 	return scratch
@@ -243,21 +281,34 @@ func (r *Register) Entries(from uint64, limit int) []Entry {
 }
 
 // Find returns the certificates that are known by a serial number, the SHA-256 of the certificate, or that of its public
-// key, in hex of either case, with or without colons. It is usually one.
+// key, in hex of either case, with or without colons. It is usually one. It does not read the whole register.
 func (r *Register) Find(name string) []Certificate {
-	name = strings.ToLower(strings.ReplaceAll(strings.TrimSpace(name), ":", ""))
-	serial := strings.TrimLeft(name, "0")
-	return r.Certificates(func(certificate *Certificate) bool {
-		return certificate.CertificateSHA256 == name || certificate.SPKISHA256 == name ||
-			certificate.Serial == serial && serial != ""
-	})
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return copies(r.lookup.find(strings.ToLower(strings.ReplaceAll(strings.TrimSpace(name), ":", ""))))
+}
+
+// OfConsumer returns the certificates of a Consumer, in the order in which they were entered. It does not read the whole
+// register.
+func (r *Register) OfConsumer(consumer string) []Certificate {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return copies(r.lookup.byConsumer[consumer])
+}
+
+func copies(certificates []*Certificate) []Certificate {
+	var copied []Certificate
+	for _, certificate := range certificates {
+		copied = append(copied, *certificate)
+	}
+	return copied
 }
 
 // Certificate returns the one with a SHA-256 in lower-case hex.
 func (r *Register) Certificate(certificateSHA256 string) (Certificate, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	certificate := r.byDigest[certificateSHA256]
+	certificate := r.lookup.byDigest[certificateSHA256]
 	if certificate == nil {
 		return Certificate{}, false
 	}

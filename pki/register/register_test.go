@@ -209,3 +209,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestCertificatesAreFoundByTheirConsumer(t *testing.T) {
+	again := issued(2)
+	again.Issued.Consumer = "partner-0"
+	register := mustRead(t, lines(t, issued(0), issued(1), again, revoked(0, noon)))
+	found := register.OfConsumer("partner-0")
+	if len(found) != 2 || found[0].Sequence != 1 || found[1].Sequence != 3 || found[0].Revocation == nil {
+		t.Errorf("%+v", found)
+	}
+	if found := register.OfConsumer("nobody"); found != nil {
+		t.Errorf("%+v", found)
+	}
+}

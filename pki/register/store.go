@@ -11,7 +11,8 @@ import (
 // others append at the same time. A Store is safe for concurrent use, in one process and in several.
 type Store interface {
 	// Load returns the register as it is now. The same Register is returned each time, and grows with what is appended. An
-	// error that wraps a *BrokenError says that what is kept is not what was written.
+	// error that wraps a *BrokenError says that what is kept is not what was written, and one that wraps a *ForeignError that it is
+	// nobody's of the register.
 	Load(ctx context.Context) (*Register, error)
 	// Append keeps the records that propose returns for the register as it is at that moment: nothing is appended by
 	// anybody between. Where somebody else was first, propose is called again. It must not call the Store.
@@ -32,6 +33,10 @@ type Config struct {
 	Clock func() time.Time
 	// Logger tells of what was recovered; nil for none.
 	Logger hclog.Logger
+	// Verify is asked about each certificate that a line tells of, before the line is taken or written: its error says why
+	// none of the register's authorities has signed it, and Load's and Append's then wrap a *ForeignError. Nil: no signature
+	// is looked at. It must not call the Store.
+	Verify func(line uint64, issued *Issued) error
 }
 
 func (c Config) withDefaults() Config {

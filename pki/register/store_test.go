@@ -317,3 +317,65 @@ func TestASegmentThatWasChangedIsNoticed(t *testing.T) {
 		})
 	}
 }
+
+func TestALineOfAForeignCertificateIsNotTaken(t *testing.T) {
+	verify := func(_ uint64, certificate *Issued) error {
+		if certificate.Consumer == "partner-1" {
+			return errFault
+		}
+		return nil
+	}
+	for name, open := range map[string]func(lines []byte, config Config) Store{
+		"file": func(lines []byte, config Config) Store {
+			path := filepath.Join(t.TempDir(), "register.jsonl")
+			if err := os.WriteFile(path, lines, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return NewFileStore(path, config)
+		},
+		"objects": func(lines []byte, config Config) Store {
+			return NewObjectStore(&bucket{objects: map[string][]byte{segmentName(1): lines}}, config)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := Config{Clock: atNoon, Verify: verify}
+			store, foreign := open(lines(t, issued(0), issued(1), issued(2)), config), (*ForeignError)(nil)
+			for range 2 {
+				if _, err := store.Load(t.Context()); !errors.As(err, &foreign) || foreign.Line != 2 || !errors.Is(err, errFault) {
+					t.Errorf("read: %v", err)
+				}
+			}
+			if _, err := store.Append(t.Context(), Always(issued(3))); !errors.As(err, &foreign) || foreign.Line != 2 {
+				t.Errorf("appended after it: %v", err)
+			}
+			store, foreign = open(lines(t, issued(0)), config), nil
+			if _, err := store.Append(t.Context(), Always(issued(1))); !errors.As(err, &foreign) || foreign.Line != 2 {
+				t.Errorf("a foreign certificate was appended: %v", err)
+			}
+			register, err := store.Load(t.Context())
+			if err != nil || register.Head().Count != 1 {
+				t.Errorf("%v, %v", register.Head(), err)
+			}
+		})
+	}
+}
+
+func TestALineIsTakenOnceItsAuthorityIsKnown(t *testing.T) {
+	path, known := filepath.Join(t.TempDir(), "register.jsonl"), false
+	if err := os.WriteFile(path, lines(t, issued(0), issued(1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store := NewFileStore(path, Config{Clock: atNoon, Verify: func(line uint64, _ *Issued) error {
+		if line == 2 && !known {
+			return errFault
+		}
+		return nil
+	}})
+	if _, err := store.Load(t.Context()); !errors.Is(err, errFault) {
+		t.Errorf("got %v", err)
+	}
+	known = true
+	if register, err := store.Load(t.Context()); err != nil || register.Head().Count != 2 {
+		t.Errorf("%v", err)
+	}
+}

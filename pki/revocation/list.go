@@ -157,12 +157,17 @@ func contentOf(parsed *x509.RevocationList) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// maxNumberBits bounds a list's number, which is written out and kept.
+const maxNumberBits = 8 * 20
+
 // checkForm judges what can be judged without the authority: fields that must be there, what the list covers, and the
 // strength of its signature.
 func checkForm(parsed *x509.RevocationList) error {
 	switch {
 	case parsed.Number == nil || parsed.Number.Sign() < 0:
 		return errors.New("it has no number (RFC 5280, section 5.2.3), so an older list could not be told from it")
+	case parsed.Number.BitLen() > maxNumberBits:
+		return errors.New("its number is longer than 20 bytes (RFC 5280, section 5.2.3)")
 	case parsed.NextUpdate.IsZero():
 		return errors.New("it has no nextUpdate (RFC 5280, section 5.1.2.5), so it could never be told that it is out of date")
 	case !parsed.NextUpdate.After(parsed.ThisUpdate):

@@ -23,11 +23,14 @@ const (
 	Expired
 	// NotYet says that the list is from the future: a clock is behind, the authority's or ours.
 	NotYet
+	// Forgotten says that a list of the certificate's authority may have been here and was dropped: unlike with NoList, the
+	// certificate may be known to be revoked, and is not to be accepted.
+	Forgotten
 )
 
 // String names the state, for logs and tests.
 func (s State) String() string {
-	names := [...]string{NoList: "no_list", Good: "good", Revoked: "revoked", Expired: "expired", NotYet: "not_yet"}
+	names := [...]string{NoList: "no_list", Good: "good", Revoked: "revoked", Expired: "expired", NotYet: "not_yet", Forgotten: "forgotten"}
 	if s < 0 || int(s) >= len(names) {
 		return "unknown"
 	}
@@ -37,7 +40,7 @@ func (s State) String() string {
 // Status is the answer about one certificate at one moment.
 type Status struct {
 	State State
-	// List that the answer comes from; nil with NoList.
+	// List that the answer comes from; nil with NoList, and perhaps with Forgotten.
 	List *List
 	// Entry of the list, for a certificate that is Revoked.
 	Entry Entry
@@ -61,15 +64,21 @@ func (l *List) At(now time.Time, grace time.Duration) State {
 	return Good
 }
 
-// Set holds the newest list of each authority. It is immutable; a nil Set holds none.
+// Set holds the newest list of each authority. What it says does not change, and it is safe for concurrent use; a nil Set
+// holds none.
 type Set struct {
 	verified map[Authority]Verified
 	// unproven are lists of authorities whose certificates are not known yet, by the name that they give.
 	unproven map[string][]*List
+	// gaps are by the hash of the authority's name; all and known are as in Gaps.
+	gaps  map[string][]Gap
+	all   bool
+	known map[Authority]bool
+	met   met
 }
 
-// NewSet makes a set. Of several lists of one authority, the one of the highest number counts. Unproven lists are verified
-// when somebody asks about a certificate of an authority that they name.
+// NewSet makes a set. Of several lists of one authority, the one of the highest number counts. Unproven lists, of one
+// number the later one first, are verified when somebody asks about a certificate of an authority that they name.
 func NewSet(verified []Verified, unproven []*List) *Set {
 	s := &Set{verified: make(map[Authority]Verified, len(verified)), unproven: make(map[string][]*List)}
 	for _, list := range verified {
@@ -81,7 +90,7 @@ func NewSet(verified []Verified, unproven []*List) *Set {
 		s.unproven[list.IssuerKey()] = append(s.unproven[list.IssuerKey()], list)
 	}
 	for _, lists := range s.unproven {
-		slices.SortStableFunc(lists, func(a, b *List) int { return b.Number.Cmp(a.Number) })
+		slices.SortStableFunc(lists, func(a, b *List) int { return cmp.Or(b.Number.Cmp(a.Number), b.ThisUpdate.Compare(a.ThisUpdate)) })
 	}
 	return s
 }
@@ -96,6 +105,7 @@ func (s *Set) List(issuer *x509.Certificate) *List {
 	}
 	for _, list := range s.unproven[string(issuer.RawSubject)] {
 		if _, err := list.Verify(issuer); err == nil {
+			s.met.add(issuer)
 			return list
 		}
 	}
@@ -106,11 +116,17 @@ func (s *Set) List(issuer *x509.Certificate) *List {
 // list counts for the grace beyond its nextUpdate.
 func (s *Set) Status(certificate, issuer *x509.Certificate, now time.Time, grace time.Duration) Status {
 	list := s.List(issuer)
-	if list == nil {
-		return Status{State: NoList}
+	forgotten := s.forgotten(issuer, list)
+	if list != nil {
+		if entry, found := list.find(certificate.SerialNumber); found {
+			return Status{State: Revoked, List: list, Entry: entry}
+		}
 	}
-	if entry, found := list.find(certificate.SerialNumber); found {
-		return Status{State: Revoked, List: list, Entry: entry}
+	switch {
+	case forgotten:
+		return Status{State: Forgotten, List: list}
+	case list == nil:
+		return Status{State: NoList}
 	}
 	state := list.At(now, grace)
 	return Status{State: state, List: list, InGrace: state == Good && !now.Before(list.NextUpdate)}

@@ -127,3 +127,38 @@ func TestARenewedCertificateOfAnAuthorityIsTheSameAuthority(t *testing.T) {
 		t.Error("a namesake with another key is taken for it")
 	}
 }
+
+func TestOfUnprovenListsOfOneNumberTheLaterCounts(t *testing.T) {
+	a := newAuthority(t, "a", nil)
+	earlier := a.list(t, func(l *x509.RevocationList) { l.ThisUpdate = noon.Add(-time.Hour) })
+	later := a.list(t, nil, 1)
+	for _, lists := range [][]*List{{parsed(t, earlier), parsed(t, later)}, {parsed(t, later), parsed(t, earlier)}} {
+		if got := NewSet(nil, lists).Status(&x509.Certificate{SerialNumber: big.NewInt(1)}, a.certificate, noon, 0); got.State != Revoked {
+			t.Errorf("the certificate is %s, want %s", got.State, Revoked)
+		}
+	}
+}
+
+func TestOfUnprovenListsTheNewestOfEachClaimIsTold(t *testing.T) {
+	keyed := func(id byte) func(*x509.Certificate) {
+		return func(c *x509.Certificate) { c.SubjectKeyId = []byte{id} }
+	}
+	a, b, sameName := newAuthority(t, "a", keyed(1)), newAuthority(t, "b", keyed(2)), newAuthority(t, "a", keyed(3))
+	older := a.list(t, func(l *x509.RevocationList) { l.Number = big.NewInt(4) })
+	set := NewSet(nil, []*List{parsed(t, older), parsed(t, b.list(t, nil)), parsed(t, a.list(t, nil)), parsed(t, sameName.list(t, nil))})
+	numbers := make(map[string]string)
+	for _, list := range set.Unproven() {
+		numbers[list.Claim()] = list.Number.String()
+	}
+	if len(set.Unproven()) != 3 {
+		t.Errorf("%d lists are told, want one of each claim", len(set.Unproven()))
+	}
+	for _, authority := range []*authority{a, b, sameName} {
+		if got := numbers[ClaimOf(authority.certificate)]; got != "5" {
+			t.Errorf("of %s the number %q is told, want 5", authority.certificate.Subject, got)
+		}
+	}
+	if (*Set)(nil).Unproven() != nil {
+		t.Error("no set has lists")
+	}
+}

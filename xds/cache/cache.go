@@ -149,7 +149,7 @@ func (c *Cache) cancel(s *stream, w *watch) {
 func (c *Cache) Open(id node.Identity) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := &proxy{identity: id.String(), group: id.Group, connected: true, since: c.config.Clock()}
+	p := &proxy{identity: id.String(), group: id.Group, certificate: id.Certificate, connected: true, since: c.config.Clock()}
 	s := &stream{proxy: p, logger: c.config.Logger.With("proxy", p.identity), types: map[string]*typeState{}, warming: map[string]bool{}}
 	p.types = s.types
 	c.streams[id.Stream] = s

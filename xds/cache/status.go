@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"crypto/x509"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 // proxy is what is known of one proxy, over its latest stream.
 type proxy struct {
 	identity, group, userAgent string
+	certificate                *x509.Certificate // nil where nobody told
 	connected                  bool
 	since                      time.Time
 	types                      map[string]*typeState
@@ -66,6 +68,8 @@ type Proxy struct {
 	Since time.Time
 	// UserAgent is what it says of itself; not verified.
 	UserAgent string
+	// Certificate is what it connected with last; nil where nobody told.
+	Certificate *x509.Certificate
 	// Types in the order in which they are sent.
 	Types []TypeState
 }
@@ -98,7 +102,7 @@ func (c *Cache) Proxies() []Proxy {
 		if c.expired(p) {
 			continue
 		}
-		state := Proxy{Identity: p.identity, Group: p.group, Connected: p.connected, Since: p.since, UserAgent: p.userAgent}
+		state := Proxy{Identity: p.identity, Group: p.group, Connected: p.connected, Since: p.since, UserAgent: p.userAgent, Certificate: p.certificate}
 		for _, typeURL := range order {
 			if t := p.types[typeURL]; t != nil {
 				state.Types = append(state.Types, t.state(shortNames[typeURL]))

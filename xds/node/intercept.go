@@ -51,7 +51,7 @@ func (i *Interceptor) Stream(server any, stream grpc.ServerStream, _ *grpc.Strea
 		i.Logger.Warn("stream refused: the certificate is not that of one of our proxies", "subject", certificate.Subject.String(), "error", err)
 		return status.Error(codes.PermissionDenied, "the certificate is not that of a proxy of this trust domain")
 	}
-	id := Identity{Identity: proven, Stream: strconv.FormatUint(i.streams.Add(1), 10)}
+	id := Identity{Identity: proven, Stream: strconv.FormatUint(i.streams.Add(1), 10), Certificate: certificate}
 	ctx, end := context.WithCancelCause(context.WithValue(stream.Context(), contextKey{}, id))
 	defer end(nil)
 	expiry := time.AfterFunc(certificate.NotAfter.Sub(i.Clock()), func() { end(errExpired) })

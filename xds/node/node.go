@@ -23,6 +23,8 @@ type Identity struct {
 	Stream string
 	// UserAgent is what the proxy says of itself, such as `envoy/1.40.0`; not verified.
 	UserAgent string
+	// Certificate is what the stream was opened with. It is known by FromContext alone.
+	Certificate *x509.Certificate
 }
 
 // streamKey is where the stream's own name stands in the node's metadata.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,6 +94,9 @@ func truststoreState(t *inventory.Truststore) *adminv1.TruststoreState {
 	}
 	for _, list := range t.Revocation.Lists.Unproven() {
 		state.Lists = append(state.Lists, listState(list, list.Claim()))
+	}
+	for _, index := range t.Issuance.Registers {
+		state.Registers = append(state.Registers, &adminv1.RegisterState{Keys: index.Signers, Number: strconv.FormatUint(index.Number, 10)})
 	}
 	if t.Manifest != nil {
 		state.ManifestGeneration = t.Manifest.Generation
@@ -225,10 +229,33 @@ func dial(path string, options ...grpc.DialOption) (*grpc.ClientConn, func(), er
 	return connection, func() { _ = connection.Close() }, nil
 }
 
+// rolesTimeout is how long a server that has just answered may take to tell its roles.
+const rolesTimeout = 2 * time.Second
+
+// rolesAt says what a server is there for, as far as it tells.
+func rolesAt(ctx context.Context, path string) string {
+	ctx, cancel := context.WithTimeout(ctx, rolesTimeout)
+	defer cancel()
+	const unknown = "it does not have the role for it, or is of an earlier version"
+	client, closeClient, err := Dial(path)
+	if err != nil {
+		return unknown
+	}
+	defer closeClient()
+	told, err := client.GetStatus(ctx, &adminv1.GetStatusRequest{})
+	if err != nil || len(told.GetRoles()) == 0 {
+		return unknown
+	}
+	return "its role is " + strings.Join(told.GetRoles(), ", ")
+}
+
 // Explain puts an error of a call into words for the person who made it.
-func Explain(path string, err error) error {
+func Explain(ctx context.Context, path string, err error) error {
 	if _, missing := os.Stat(path); missing != nil {
 		return fmt.Errorf("no server has its admin socket at %s; name the right one with --admin-socket", path)
+	}
+	if status.Code(err) == codes.Unimplemented {
+		return fmt.Errorf("the server at %s cannot answer this: %s; ask one with the role xds or authz, by --admin-socket", path, rolesAt(ctx, path))
 	}
 	return fmt.Errorf("the server at %s does not answer: %s", path, status.Convert(err).Message())
 }

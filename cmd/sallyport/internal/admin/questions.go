@@ -101,23 +101,23 @@ type remote struct {
 // Explain asks the server.
 func (r *remote) Explain(ctx context.Context, q *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {
 	a, err := r.client.Explain(ctx, q)
-	return a, r.explain(err)
+	return a, r.explain(ctx, err)
 }
 
 // WhoCan asks the server.
 func (r *remote) WhoCan(ctx context.Context, q *adminv1.WhoCanRequest) (*adminv1.WhoCanResponse, error) {
 	a, err := r.client.WhoCan(ctx, q)
-	return a, r.explain(err)
+	return a, r.explain(ctx, err)
 }
 
 // Can asks the server.
 func (r *remote) Can(ctx context.Context, q *adminv1.CanRequest) (*adminv1.CanResponse, error) {
 	a, err := r.client.Can(ctx, q)
-	return a, r.explain(err)
+	return a, r.explain(ctx, err)
 }
 
 // explain tells a mistake in the question from a server that does not answer.
-func (r *remote) explain(err error) error {
+func (r *remote) explain(ctx context.Context, err error) error {
 	switch status.Code(err) {
 	case codes.OK:
 		return nil
@@ -125,7 +125,7 @@ func (r *remote) explain(err error) error {
 		return question.Mistake(status.Convert(err).Message())
 	}
 	if _, missing := os.Stat(r.path); missing != nil {
-		return fmt.Errorf("%w, or ask a directory with --source", Explain(r.path, err))
+		return fmt.Errorf("%w, or ask a directory with --source", Explain(ctx, r.path, err))
 	}
-	return Explain(r.path, err)
+	return Explain(ctx, r.path, err)
 }

@@ -40,7 +40,7 @@ func Sightings(ctx context.Context, path, truststore string) ([]*adminv1.ListSig
 	defer closeClient()
 	stream, err := client.ListSightings(ctx, &adminv1.ListSightingsRequest{Truststore: truststore})
 	if err != nil {
-		return nil, Explain(path, err)
+		return nil, Explain(ctx, path, err)
 	}
 	var seen []*adminv1.ListSightingsResponse
 	for {
@@ -49,7 +49,7 @@ func Sightings(ctx context.Context, path, truststore string) ([]*adminv1.ListSig
 		case errors.Is(err, io.EOF):
 			return seen, nil
 		case err != nil:
-			return nil, Explain(path, err)
+			return nil, Explain(ctx, path, err)
 		}
 		seen = append(seen, one)
 	}

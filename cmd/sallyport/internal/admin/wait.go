@@ -53,7 +53,7 @@ func awaitOne(ctx context.Context, socket string, condition Condition) error {
 		case status.Code(err) == codes.Unimplemented:
 			return fmt.Errorf("the server at %s is of an earlier version and cannot confirm", socket)
 		case err != nil && ctx.Err() == nil:
-			missing = Explain(socket, err).Error()
+			missing = Explain(ctx, socket, err).Error()
 		}
 		select {
 		case <-ctx.Done():
@@ -80,7 +80,8 @@ func ConsumerIs(name string, known, suspended bool) Condition {
 }
 
 // ListIs holds once every truststore that has a list of one of the authorities, as GetStatus names them, has this number of it
-// or a later one, at least one truststore has, and every proxy has what came of it.
+// or a later one, and of the register's index where it has that; at least one truststore has a list, and every proxy has what
+// came of it.
 func ListIs(authorities []string, number string) Condition {
 	wanted, valid := new(big.Int).SetString(number, 10)
 	return func(ctx context.Context, client adminv1.AdminServiceClient) (string, error) {
@@ -104,7 +105,8 @@ func ListIs(authorities []string, number string) Condition {
 	}
 }
 
-// behind names the truststores that have an earlier list of the authorities, and tells whether any has one at all.
+// behind names the truststores that have an earlier list of the authorities, or an earlier index of their register, and
+// tells whether any has a list at all.
 func behind(state *adminv1.GetStatusResponse, authorities []string, wanted *big.Int) (names []string, found bool) {
 	for _, truststore := range state.GetTruststores() {
 		for _, list := range truststore.GetLists() {
@@ -116,6 +118,13 @@ func behind(state *adminv1.GetStatusResponse, authorities []string, wanted *big.
 				names = append(names, truststore.GetName())
 			}
 		}
+		for _, register := range truststore.GetRegisters() {
+			ours := slices.ContainsFunc(register.GetKeys(), func(key string) bool { return slices.Contains(authorities, key) })
+			if number, ok := new(big.Int).SetString(register.GetNumber(), 10); ours && (!ok || number.Cmp(wanted) < 0) {
+				names = append(names, truststore.GetName())
+			}
+		}
 	}
-	return names, found
+	slices.Sort(names)
+	return slices.Compact(names), found
 }

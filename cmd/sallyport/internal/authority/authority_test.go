@@ -41,13 +41,15 @@ type held struct {
 	*testing.T
 	*Service
 	home  *issuer.Issuer
+	dir   string
 	clock *clock
 }
 
 func hold(t *testing.T) *held {
 	t.Helper()
 	c := &clock{}
-	home, err := issuer.Init(t.Context(), Home{Dir: filepath.Join(t.TempDir(), "proxies"), Clock: c.Now}.Config(),
+	dir := filepath.Join(t.TempDir(), "proxies")
+	home, err := issuer.Init(t.Context(), Home{Dir: dir, Clock: c.Now}.Config(),
 		issuer.Options{Settings: issuer.Settings{Name: "proxies"}, RootOnly: true})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +70,7 @@ func hold(t *testing.T) *held {
 	}
 	return &held{t, &Service{
 		Issuers: map[string]*issuer.Issuer{"proxies": home}, RequestedBy: RequestedBy, Enrolment: service, Clock: c.Now,
-	}, home, c}
+	}, home, dir, c}
 }
 
 func (h *held) request() string {
@@ -117,8 +119,17 @@ func (h *held) renew(by *x509.Certificate) error {
 // by is the context of a call that came with a verified certificate.
 func (h *held) by(leaf *x509.Certificate) context.Context {
 	return peer.NewContext(h.Context(), &peer.Peer{Addr: &net.TCPAddr{}, AuthInfo: credentials.TLSInfo{
-		State: tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf, h.home.Active()}}},
+		State: tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf, h.active()}}},
 	}})
+}
+
+func (h *held) active() *x509.Certificate {
+	h.Helper()
+	active, err := h.home.Active()
+	if err != nil {
+		h.Fatal(err)
+	}
+	return active
 }
 
 func (h *held) revoke(identity string) error {
@@ -147,6 +158,7 @@ func TestAMachineEnrolsAndRenewsUntilItIsRevoked(t *testing.T) {
 	}
 	_, err = h.enrol(token)
 	wants(t, err, codes.PermissionDenied, "used already")
+	h.clock.Pass(10 * time.Hour)
 	if err := h.renew(leaf); err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +182,7 @@ func TestARenewedCertificateLivesNoLongerThanTheFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
+		h.clock.Pass(10 * time.Hour)
 		response, err := h.Enrolment.Renew(h.by(leaf), &adminv1.RenewRequest{CertificateRequest: h.request()})
 		if err != nil {
 			t.Fatal(err)
@@ -270,7 +283,7 @@ func TestTheServersOwnCertificateIsRenewedAfterTwoThirdsOfItsLife(t *testing.T) 
 
 func TestOperatorsAreAdmittedByTheirCertificateInForce(t *testing.T) {
 	h := hold(t)
-	operators := &Operators{TrustDomain: "example.org", Homes: h.Issuers, Clock: h.clock.Now}
+	operators := &Operators{Home: h.home, TrustDomain: "example.org", Homes: h.Issuers, Clock: h.clock.Now}
 	admit := func(ctx context.Context) error {
 		_, err := operators.Admit(ctx, nil, nil, func(context.Context, any) (any, error) { return nil, nil })
 		return err

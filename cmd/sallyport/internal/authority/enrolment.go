@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/sallyport-project/sallyport/internal/terminal"
 	"github.com/sallyport-project/sallyport/pki/ca"
 	"github.com/sallyport-project/sallyport/pki/enrolment"
 	"github.com/sallyport-project/sallyport/pki/issuer"
@@ -51,8 +52,9 @@ type EnrolmentConfig struct {
 // Enrolment is EnrolmentService: it gives our own processes their certificates. It is safe for concurrent use.
 type Enrolment struct {
 	adminv1.UnimplementedEnrolmentServiceServer
-	config EnrolmentConfig
-	limit  *rate.Limiter
+	config   EnrolmentConfig
+	limit    *rate.Limiter
+	renewals renewals
 
 	// giving is held, shared, while a certificate is given, and alone while certificates of an identity are revoked: none
 	// that was asked for before comes after.
@@ -82,29 +84,33 @@ func (e *Enrolment) Give(text, by string, lifetime time.Duration) (enrolment.Tok
 	if err != nil {
 		return enrolment.Token{}, time.Time{}, err
 	}
+	signer, err := e.config.Issuer.Active()
+	if err != nil {
+		return enrolment.Token{}, time.Time{}, err
+	}
 	token, expires, err := e.config.Book.Give(identity, by, lifetime)
 	if err != nil {
 		return enrolment.Token{}, time.Time{}, err
 	}
 	token.Server = e.config.Server
-	token.Authority = sha256.Sum256(e.signer().Raw)
+	token.Authority = sha256.Sum256(signer.Raw)
 	e.config.Logger.Info("enrolment token given out", "token", token.ID, "identity", identity.String(), "by", by, "expires", expires.UTC().Format(time.RFC3339))
 	return token, expires, nil
 }
 
-// Revoke makes the open tokens of an identity good for nothing, returns how many there were, and has its certificates revoked
-// while none is given.
-func (e *Enrolment) Revoke(text string, revoke func() error) (withdrawn int, err error) {
-	identity, err := spiffe.Parse(text)
-	if err != nil {
-		return 0, err
-	}
+// Revoke makes the open tokens of identities good for nothing, returns how many there were, and has certificates revoked while
+// none is given. A book of tokens that cannot be written keeps nothing from being revoked.
+func (e *Enrolment) Revoke(identities []spiffe.Identity, revoke func() error) (withdrawn int, err error) {
 	e.giving.Lock()
 	defer e.giving.Unlock()
-	if withdrawn, err = e.config.Book.Withdraw(identity); err != nil {
-		return 0, fmt.Errorf("withdraw open enrolment tokens: %w", err)
+	for _, identity := range identities {
+		number, fault := e.config.Book.Withdraw(identity)
+		if fault != nil {
+			err = errors.Join(err, fmt.Errorf("withdraw the open enrolment tokens of %s: %w", identity, fault))
+		}
+		withdrawn += number
 	}
-	return withdrawn, revoke()
+	return withdrawn, errors.Join(revoke(), err)
 }
 
 // identity reads an identity that may be given: a process of ours in the trust domain.
@@ -120,9 +126,6 @@ func (e *Enrolment) identity(text string) (spiffe.Identity, error) {
 	}
 	return identity, nil
 }
-
-// signer is the certificate of the authority that issues now.
-func (e *Enrolment) signer() *x509.Certificate { return e.config.Issuer.Active() }
 
 // authorities are all whose certificates count, in PEM.
 func (e *Enrolment) authorities() string {
@@ -151,7 +154,7 @@ func (e *Enrolment) Enrol(ctx context.Context, request *adminv1.EnrolRequest) (*
 	})
 	switch {
 	case errors.Is(err, enrolment.ErrRefused):
-		e.config.Logger.Warn("an enrolment was refused", "peer", peerAddress(ctx))
+		e.config.Logger.Warn("an enrolment was refused", "token", terminal.Safe(fmt.Sprintf("%.64s", request.GetTokenId())), "peer", peerAddress(ctx))
 		return nil, status.Error(codes.PermissionDenied, err.Error())
 	case err != nil:
 		return nil, failed(err)
@@ -160,7 +163,8 @@ func (e *Enrolment) Enrol(ctx context.Context, request *adminv1.EnrolRequest) (*
 	return &adminv1.EnrolResponse{Certificate: given}, nil
 }
 
-// Renew gives a process its next certificate.
+// Renew gives a process its next certificate, once a third of the present one's life is over, or another authority issues now
+// than the one that issued that.
 func (e *Enrolment) Renew(ctx context.Context, request *adminv1.RenewRequest) (*adminv1.RenewResponse, error) {
 	e.giving.RLock()
 	defer e.giving.RUnlock()
@@ -172,10 +176,14 @@ func (e *Enrolment) Renew(ctx context.Context, request *adminv1.RenewRequest) (*
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
+	if err := e.mayRenew(present, identity); err != nil {
+		return nil, err
+	}
 	// The present one runs out by itself. Were it revoked meanwhile, also by somebody else, the register would refuse.
 	issued, err := e.config.Issuer.Renew(ctx, issuer.Renewal{
 		Certificate: register.Digest(present.Raw), Consumer: identity.String(), Request: csr, RequestedBy: identity.String(),
 		Overlap: max(present.NotAfter.Sub(e.config.Clock()), 0) + time.Second, Lifetime: e.lifetime(identity),
+		MostInForce: mostInForce,
 	})
 	if err != nil {
 		return nil, failed(err)
@@ -184,9 +192,26 @@ func (e *Enrolment) Renew(ctx context.Context, request *adminv1.RenewRequest) (*
 	return &adminv1.RenewResponse{Certificate: e.certificate(identity, issued)}, nil
 }
 
+// mayRenew keeps one process from filling the register.
+func (e *Enrolment) mayRenew(present *x509.Certificate, identity spiffe.Identity) error {
+	now := e.config.Clock()
+	if !e.renewals.allow(identity, now) {
+		return status.Errorf(codes.ResourceExhausted, "too many renewals of %s: try again in %s", identity, renewalPause)
+	}
+	signer, err := e.config.Issuer.Active()
+	if err != nil {
+		return failed(err)
+	}
+	if now.Before(renewableFrom(present)) && present.CheckSignatureFrom(signer) == nil {
+		return notDue(present)
+	}
+	return nil
+}
+
 func (e *Enrolment) issue(ctx context.Context, identity spiffe.Identity, csr *x509.CertificateRequest, by string) (*adminv1.ProcessCertificate, error) {
 	issued, err := e.config.Issuer.Issue(ctx, issuer.Order{
 		Consumer: identity.String(), Profile: profileOf(identity), CommonName: identity.Name, URIs: []string{identity.String()}, Request: csr, RequestedBy: by,
+		MostInForce: mostInForce,
 	})
 	if err != nil {
 		return nil, err

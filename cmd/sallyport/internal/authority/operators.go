@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,24 +20,51 @@ import (
 	"github.com/sallyport-project/sallyport/pki/spiffe"
 )
 
-// Operators lets in who may sign and revoke from afar: those with an operator's certificate.
+// Operators lets in who may sign and revoke from afar: those with an operator's certificate. It is safe for concurrent use.
 type Operators struct {
-	// Authorities have issued the operators' certificates.
-	Authorities *x509.CertPool
+	// Home is the authority of this server that has issued the operators' certificates. Those of its generations in force
+	// count, which may change at any time.
+	Home *issuer.Issuer
+	// Foreign are the authorities that have issued them, in the place of Home; nil for Home.
+	Foreign *x509.CertPool
+	// Revocation tells which certificates do not count any more; nil if all do but those that a register has as revoked.
+	Revocation spiffe.Revocation
 	// TrustDomain of the operators' identities.
 	TrustDomain string
-	// Homes are the authorities of this server. A certificate of one of them must be in force in its register.
+	// Homes are the authorities of this server. A certificate of one of them, also of a retired generation, must be in force
+	// in its register.
 	Homes map[string]*issuer.Issuer
 	Clock func() time.Time
 }
 
-// TLS is how operators are spoken to: TLS 1.3 with certificates on both sides, and no resumption.
+// TLS is how operators are spoken to: TLS 1.3 with certificates on both sides, no resumption, and no intermediate authorities
+// between an operator's certificate and those that count at that moment.
 func (o *Operators) TLS(own *Own) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, SessionTicketsDisabled: true, Time: o.Clock,
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: o.Authorities,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own.Get() },
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			settings, err := spiffe.ServerTLS(spiffe.TLSConfig{
+				Authorities: o.authorities(), Certificate: own.Get, Clock: o.Clock, Revocation: o.Revocation,
+			})
+			if err != nil {
+				return nil, err
+			}
+			settings.NextProtos = []string{"h2"}
+			return settings, nil
+		},
 	}
+}
+
+// authorities are those whose certificates count now.
+func (o *Operators) authorities() *x509.CertPool {
+	if o.Foreign != nil {
+		return o.Foreign
+	}
+	pool := x509.NewCertPool()
+	for _, signer := range o.Home.Signers() {
+		pool.AddCert(signer)
+	}
+	return pool
 }
 
 // Admit is asked on each call: a connection outlives the certificate that it was made with.
@@ -49,11 +77,21 @@ func (o *Operators) Admit(ctx context.Context, request any, _ *grpc.UnaryServerI
 	if !ok || len(info.State.VerifiedChains) == 0 {
 		return nil, status.Error(codes.Unauthenticated, "no operator's certificate was presented")
 	}
-	if err := o.check(ctx, info.State.VerifiedChains[0]); err != nil {
+	if err := o.check(ctx, direct(info.State.VerifiedChains)); err != nil {
 		return nil, status.Error(codes.PermissionDenied, err.Error())
 	}
 	return handle(ctx, request)
 }
+
+// direct is the chain of a leaf and its authority; the first one if there is none such.
+func direct(chains [][]*x509.Certificate) []*x509.Certificate {
+	if at := slices.IndexFunc(chains, isDirect); at >= 0 {
+		return chains[at]
+	}
+	return chains[0]
+}
+
+func isDirect(chain []*x509.Certificate) bool { return len(chain) == 2 }
 
 func (o *Operators) check(ctx context.Context, chain []*x509.Certificate) error {
 	leaf, now := chain[0], o.Clock()
@@ -67,9 +105,16 @@ func (o *Operators) check(ctx context.Context, chain []*x509.Certificate) error 
 		return fmt.Errorf("%s is of another trust domain than %s", identity, o.TrustDomain)
 	case now.After(leaf.NotAfter) || now.Before(leaf.NotBefore):
 		return fmt.Errorf("the certificate was valid from %s until %s", leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
+	case !isDirect(chain):
+		return errors.New("the certificate was not issued by the operators' authority itself, but by one below it")
+	case o.Foreign == nil && !slices.ContainsFunc(o.Home.Signers(), chain[1].Equal):
+		return fmt.Errorf("the authority %q that issued the certificate is not in force any more: ask for a new certificate", chain[1].Subject)
+	}
+	if err := spiffe.CheckChain(o.Revocation, chain); err != nil {
+		return err
 	}
 	for _, home := range o.Homes {
-		if !issuedBy(home, leaf) {
+		if !home.HasIssued(leaf) {
 			continue
 		}
 		if err := inForce(ctx, home, leaf, now); err != nil {
@@ -77,15 +122,6 @@ func (o *Operators) check(ctx context.Context, chain []*x509.Certificate) error 
 		}
 	}
 	return nil
-}
-
-func issuedBy(home *issuer.Issuer, leaf *x509.Certificate) bool {
-	for _, signer := range home.Signers() {
-		if leaf.CheckSignatureFrom(signer) == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // errNotInForce is for a certificate that the register of its authority does not have in force.

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -21,6 +20,7 @@ import (
 	"github.com/sallyport-project/sallyport/pki/issuer"
 	"github.com/sallyport-project/sallyport/pki/register"
 	"github.com/sallyport-project/sallyport/pki/revocation"
+	"github.com/sallyport-project/sallyport/pki/signed"
 	"github.com/sallyport-project/sallyport/pki/spiffe"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
@@ -68,6 +68,9 @@ func failed(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return status.FromContextError(err).Err()
 	}
+	if errors.Is(err, issuer.ErrTooMany) {
+		return status.Error(codes.ResourceExhausted, err.Error())
+	}
 	return status.Error(codes.FailedPrecondition, err.Error())
 }
 
@@ -81,8 +84,10 @@ func (s *Service) ListAuthorities(ctx context.Context, _ *adminv1.ListAuthoritie
 			return nil, failed(fmt.Errorf("%s: %w", name, err))
 		}
 		held := &adminv1.HeldAuthority{Name: name, BundlePem: string(one.Bundle()), RegisterEntries: described.Head.Count}
-		for _, signer := range one.Signers() { // the newest tells
-			held.Subject, held.NotAfter = signer.Subject.String(), timestamppb.New(signer.NotAfter)
+		for _, generation := range described.Generations {
+			if last := len(generation.Authorities) - 1; generation.Active && last >= 0 { // the root stands first
+				held.Subject, held.NotAfter = generation.Authorities[last].Subject, timestamppb.New(generation.Authorities[last].NotAfter)
+			}
 		}
 		if last := described.Last; last != nil {
 			held.ListNumber, held.ListNextUpdate = strconv.FormatUint(last.Number, 10), timestamppb.New(last.NextUpdate)
@@ -161,17 +166,21 @@ func (s *Service) RevokeCertificates(ctx context.Context, request *adminv1.Revok
 		response.Certificates = append(response.Certificates, s.describe(name, certificate))
 	}
 	if response.Published, err = publish(ctx, one); err != nil {
-		return nil, failed(fmt.Errorf("the revocation stands in the register, but nobody knows of it yet: %w; publish again with `sallyport ca crl`", err))
+		return nil, failed(fmt.Errorf("the revocation stands in the register, but is not published everywhere yet: %w; publish again with `sallyport ca crl`", err))
 	}
 	return response, nil
 }
 
-// revoke revokes, and withdraws the open tokens where the certificates are of one of our processes.
+// revoke revokes, and withdraws the open tokens where the certificates are of our processes.
 func (s *Service) revoke(ctx context.Context, one *issuer.Issuer, order issuer.Revocation) (revoked []register.Certificate, err error) {
-	if s.Enrolment == nil || !strings.HasPrefix(order.Consumer, spiffe.Scheme+"://") {
+	if s.Enrolment == nil {
 		return one.Revoke(ctx, order)
 	}
-	withdrawn, err := s.Enrolment.Revoke(order.Consumer, func() error {
+	identities, err := revokedIdentities(ctx, one, order)
+	if err != nil {
+		return nil, err
+	}
+	withdrawn, err := s.Enrolment.Revoke(identities, func() error {
 		revoked, err = one.Revoke(ctx, order)
 		return err
 	})
@@ -179,6 +188,27 @@ func (s *Service) revoke(ctx context.Context, one *issuer.Issuer, order issuer.R
 		err = fmt.Errorf("%w; its open enrolment tokens are good for nothing now", err)
 	}
 	return revoked, err
+}
+
+// revokedIdentities are those of our processes whose certificates are to be revoked.
+func revokedIdentities(ctx context.Context, one *issuer.Issuer, order issuer.Revocation) ([]spiffe.Identity, error) {
+	consumers := []string{order.Consumer}
+	if order.Certificate != "" {
+		current, err := one.Register(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, certificate := range current.Find(order.Certificate) {
+			consumers = append(consumers, certificate.Consumer)
+		}
+	}
+	var identities []spiffe.Identity
+	for _, consumer := range consumers {
+		if identity, err := spiffe.Parse(consumer); err == nil { // a partner is none
+			identities = append(identities, identity)
+		}
+	}
+	return identities, nil
 }
 
 // ListIssued lists certificates of the registers.
@@ -271,7 +301,7 @@ func published(one *issuer.Issuer, made issuer.Published) *adminv1.PublishListRe
 	}
 	for _, signer := range one.Signers() {
 		// A gateway that learns of the authority from callers alone knows its list by what that says of itself.
-		response.Authorities = append(response.Authorities, revocation.AuthorityOf(signer).String(), revocation.ClaimOf(signer))
+		response.Authorities = append(response.Authorities, revocation.AuthorityOf(signer).String(), revocation.ClaimOf(signer), signed.KeyID(signer.PublicKey))
 	}
 	return response
 }

@@ -63,11 +63,12 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// ofSightings leaves strangers out: when their certificates end is their business.
+// ofSightings leaves strangers out: when their certificates end is their business. Those of ours that nothing but refusals are
+// known of are listed.
 func ofSightings(seen []sightings.Sighting, now time.Time) []Row {
 	var rows []Row
 	for _, s := range seen {
-		if !s.Vouched() || now.Sub(s.NotAfter) > forgotten && now.Sub(s.LastSeen) > forgotten {
+		if !s.Ours() || now.Sub(s.NotAfter) > forgotten && now.Sub(s.LastSeen) > forgotten {
 			continue
 		}
 		rows = append(rows, Row{

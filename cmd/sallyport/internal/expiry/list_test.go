@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/authz/sightings"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/inventory"
@@ -51,6 +52,16 @@ func rows(list []Row) []string {
 		names = append(names, fmt.Sprintf("%s/%s/%s %s", r.Kind, r.Name, r.Gateway, r.Urgency))
 	}
 	return names
+}
+
+func TestACertificateOfOursIsListedThatNothingButARefusalIsKnownOf(t *testing.T) {
+	revoked, stranger := sighting("", "r", 3*day), sighting("", "s", 3*day)
+	revoked.Truststore, revoked.Subject, revoked.Allowed, revoked.Reason = "", "CN=nsp", false, reason.CertificateRevoked
+	stranger.Truststore, stranger.Reason = "", reason.CertificateUntrusted
+	list := Sources{Sightings: func() []sightings.Sighting { return []sightings.Sighting{revoked, stranger} }}.List(noon)
+	if len(list) != 1 || list[0].Name != "CN=nsp" || list[0].LastAllowed || list[0].LastReason != reason.CertificateRevoked {
+		t.Errorf("%+v", list)
+	}
 }
 
 func TestEverythingIsListedTheMostUrgentFirst(t *testing.T) {

@@ -14,7 +14,7 @@ type Kind string
 
 // The kinds.
 const (
-	// Consumer is a certificate that a gateway met and a truststore vouched for.
+	// Consumer is a certificate that a gateway met and an authority of a truststore has signed.
 	Consumer Kind = "consumer"
 	// Gateway is a Certificate that a Gateway presents, and Upstream one that is presented to an Upstream; a Certificate that
 	// nothing uses is Unused.
@@ -25,7 +25,9 @@ const (
 	Truststore Kind = "truststore"
 	List       Kind = "revocation_list"
 	Manifest   Kind = "manifest"
-	// ControlPlane and Authz are the certificates of our own processes; Authority is a CA that this process signs with.
+	// Proxy, ControlPlane and Authz are the certificates of our own processes; Authority is a CA that this process signs with,
+	// or that those are of.
+	Proxy        Kind = "proxy"
 	ControlPlane Kind = "control_plane"
 	Authz        Kind = "authz"
 	Authority    Kind = "authority"

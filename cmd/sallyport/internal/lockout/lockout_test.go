@@ -17,7 +17,13 @@ var noon = time.Now().Truncate(time.Second)
 
 func root(t *testing.T, name string) *ca.Authority {
 	t.Helper()
-	made, err := ca.Create(ca.Options{CommonName: name, PathLength: 1})
+	return rootOver(t, name, 1)
+}
+
+// rootOver is a root that allows so many authorities below it.
+func rootOver(t *testing.T, name string, depth int) *ca.Authority {
+	t.Helper()
+	made, err := ca.Create(ca.Options{CommonName: name, PathLength: depth})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +32,13 @@ func root(t *testing.T, name string) *ca.Authority {
 
 func below(t *testing.T, above *ca.Authority, name string) *ca.Authority {
 	t.Helper()
-	pair, err := above.IssueAuthority(ca.AuthorityRequest{CommonName: name})
+	return belowOver(t, above, name, 0)
+}
+
+// belowOver is an authority that allows so many below it.
+func belowOver(t *testing.T, above *ca.Authority, name string, depth int) *ca.Authority {
+	t.Helper()
+	pair, err := above.IssueAuthority(ca.AuthorityRequest{CommonName: name, PathLength: depth})
 	if err != nil {
 		t.Fatal(err)
 	}

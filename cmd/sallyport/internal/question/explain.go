@@ -23,6 +23,8 @@ const (
 	Allowed     = "allowed"
 	Conditional = "conditional"
 	Denied      = "denied"
+	// Unknown is the verdict where it depends on material that is not at hand.
+	Unknown = "unknown"
 )
 
 // Explain tells what would come of a request, or what came of one that is remembered. The error is a Mistake where the
@@ -61,6 +63,9 @@ func (a *Answers) Explain(ctx context.Context, q *adminv1.ExplainRequest) (*admi
 	for _, p := range best {
 		answer.Passages = append(answer.Passages, a.passage(p))
 	}
+	if why := a.doubt(best[0], gateways); why != "" {
+		withhold(answer, why)
+	}
 	conclude(answer)
 	answer.Notes = append(answer.Notes, a.notes(best, gateways)...)
 	return answer, nil
@@ -81,7 +86,7 @@ func (a *Answers) introduce(answer *adminv1.ExplainResponse, q *adminv1.ExplainR
 		}
 		answer.Notes = append(answer.Notes, slices.Concat(presumptions(c), notes)...)
 		if limit := c.RateLimit; limit != nil {
-			answer.Notes = append(answer.Notes, fmt.Sprintf("left out of account: it may make %d requests in %s (%s)", limit.Requests, limit.Per, limit.Origin))
+			answer.Notes = append(answer.Notes, fmt.Sprintf("left out of account: it may make %s in %s (%s)", count(limit.Requests, "request"), limit.Per, limit.Origin))
 		}
 		return all, nil
 	case *adminv1.ExplainRequest_CertificatePem:
@@ -135,6 +140,9 @@ func conclude(answer *adminv1.ExplainResponse) {
 	last := answer.Passages[len(answer.Passages)-1]
 	answer.Verdict, answer.Status = last.GetVerdict(), last.GetStatus()
 	switch {
+	case answer.GetVerdict() == Unknown:
+		answer.Summary = fmt.Sprintf("it cannot be told what %s would answer: %s", last.GetGateway(), last.GetDetail())
+		return
 	case last.GetRefused() != "":
 		answer.Summary = fmt.Sprintf("%s refuses the connection: %s", last.GetGateway(), last.GetRefused())
 		if len(answer.Passages) > 1 {
@@ -213,7 +221,10 @@ func (a *Answers) materialNotes(e *config.Entry) []string {
 	for _, problem := range a.config.Material.Problems {
 		concerned := problem.Kind == inventory.KindTruststore && e.ClientAuth.Trusts(problem.Name) ||
 			problem.Kind == inventory.KindCertificate && e.Certificate != nil && e.Certificate.Name == problem.Name
-		if concerned {
+		switch {
+		case concerned && a.config.Apart: // what is in force is not known
+			notes = append(notes, fmt.Sprintf("%s %s, as it was read here: %v", problem.Kind, problem.Name, problem.Err))
+		case concerned:
 			notes = append(notes, problem.Error())
 		}
 	}

@@ -52,6 +52,8 @@ type Config struct {
 	Material *inventory.Snapshot
 	// TruststoresOnly says that Material has no Certificates: what our gateways present to each other is taken to be good.
 	TruststoresOnly bool
+	// Apart says that Material was read apart from the servers that decide: what is missing from it may be in force there.
+	Apart bool
 	// Remembered are recent decisions; nil where there are none.
 	Remembered Remembered
 	// Clock is time.Now if nil.
@@ -105,6 +107,9 @@ type estates struct {
 	first, onward *scenario.Estate
 	// presumed says that onward goes by substituted material.
 	presumed bool
+	// apart says that the material of first need not be that by which it decides: it was read apart from the servers, or
+	// the moment is not the present one.
+	apart bool
 }
 
 // estates prepares the gateways. What our gateways present to each other is substituted where it is not at hand, and for any
@@ -127,7 +132,7 @@ func (a *Answers) estates(ctx context.Context, at moment) (*estates, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &estates{presumed: true}
+	e := &estates{presumed: true, apart: a.config.Material != nil && (a.config.Apart || at.chosen)}
 	if e.onward, err = a.estate(material, clock); err != nil {
 		return nil, err
 	}
@@ -169,6 +174,8 @@ func (e *estates) followBy(ctx context.Context, h scenario.Hop, chosen routing.D
 	if err != nil || first.Next == nil {
 		return []scenario.Passage{first}, err
 	}
-	rest, err := e.onward.Follow(ctx, *first.Next)
+	next := *first.Next
+	next.Credentials = e.onward.Presented(first.Upstream) // by the material that it is judged by
+	rest, err := e.onward.Follow(ctx, next)
 	return append([]scenario.Passage{first}, rest...), err
 }

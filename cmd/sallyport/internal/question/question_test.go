@@ -3,12 +3,11 @@ package question_test
 import (
 	"bytes"
 	"context"
-	"crypto/x509/pkix"
 	"errors"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,195 +18,12 @@ import (
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/authz/request"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/question"
 	"github.com/sallyport-project/sallyport/config"
-	"github.com/sallyport-project/sallyport/pki/ca"
-	"github.com/sallyport-project/sallyport/pki/inventory"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
-
-// base is an edge with a sidecar behind it.
-const base = `api_version: sallyport/v1
-kind: Truststore
-metadata: {name: partners}
-spec: {bundle: "file:partners.pem"}
----
-api_version: sallyport/v1
-kind: Authority
-metadata: {name: internal-ca}
-spec: {development: {}}
----
-api_version: sallyport/v1
-kind: Truststore
-metadata: {name: internal}
-spec: {bundle: "authority:internal-ca"}
----
-api_version: sallyport/v1
-kind: Certificate
-metadata: {name: server}
-spec: {material: {certificate: "file:server.pem", private_key: "file:server.key"}}
----
-api_version: sallyport/v1
-kind: Certificate
-metadata: {name: edge-client}
-spec: {issued: {authority: internal-ca, profile: client, uris: ["spiffe://example.org/edge"]}}
----
-api_version: sallyport/v1
-kind: Gateway
-metadata: {name: edge}
-spec:
-  group: edge
-  listeners:
-  - name: https
-    address: 0.0.0.0
-    port: 8443
-    tls:
-    - {hostnames: [api.example.org], certificate: server, client_auth: {mode: optional, truststores: [partners], on_untrusted: explain}}
----
-api_version: sallyport/v1
-kind: Gateway
-metadata: {name: sidecar}
-spec:
-  group: sidecar
-  listeners:
-  - name: https
-    address: 127.0.0.1
-    port: 9443
-    tls:
-    - {hostnames: [persons.internal], certificate: server, client_auth: {mode: required, truststores: [internal]}}
----
-api_version: sallyport/v1
-kind: Upstream
-metadata: {name: persons}
-spec: {endpoints: {addresses: ["127.0.0.1:9443"]}, tls: {truststore: internal, server_name: persons.internal, client_certificate: edge-client}}
----
-api_version: sallyport/v1
-kind: Upstream
-metadata: {name: api}
-spec: {endpoints: {addresses: ["127.0.0.1:7000"]}}
----
-api_version: sallyport/v1
-kind: Route
-metadata: {name: persons}
-spec:
-  gateway: edge
-  hostnames: [api.example.org]
-  rules:
-  - {name: health, match: {exact: /v1/health}, upstreams: [{name: persons}], policy: public}
-  - {name: visits, match: {template: "/v1/visits/{prison_id}"}, upstreams: [{name: persons}], policy: own-prisons}
-  - {name: all, match: {prefix: /v1}, upstreams: [{name: persons}], policy: partners}
----
-api_version: sallyport/v1
-kind: Route
-metadata: {name: sidecar}
-spec:
-  gateway: sidecar
-  hostnames: [persons.internal]
-  rules:
-  - {name: all, match: {prefix: /}, upstreams: [{name: api}], policy: edge-only}
----
-api_version: sallyport/v1
-kind: Role
-metadata: {name: reader}
-spec: {permissions: [{routes: [persons], methods: [GET], paths: ["/v1/persons/{id}", "/v1/persons/{id}/alerts", "/v1/visits/{prison_id}"]}]}
----
-api_version: sallyport/v1
-kind: Role
-metadata: {name: idler}
-spec: {permissions: [{routes: [persons], methods: [GET], paths: [/v1/nothing]}]}
----
-api_version: sallyport/v1
-kind: Policy
-metadata: {name: partners}
-spec:
-  authenticate: {certificate: {truststores: [partners]}}
-  authorize: [{name: granted, permissions: consumer_roles}]
-  forward: {headers: [{name: x-consumer, value: consumer.name}]}
-  deny: {disclose: detail}
----
-api_version: sallyport/v1
-kind: Policy
-metadata: {name: own-prisons}
-spec:
-  authenticate: {certificate: {truststores: [partners]}}
-  authorize: [{name: granted, permissions: consumer_roles, when: "path.prison_id in consumer.attributes.areas && certificate.not_after > request.time"}]
----
-api_version: sallyport/v1
-kind: Policy
-metadata: {name: public}
-spec:
-  authenticate: {anonymous: {}}
-  authorize: [{name: anyone, everyone: true}]
----
-api_version: sallyport/v1
-kind: Policy
-metadata: {name: edge-only}
-spec:
-  authenticate: {certificate: {truststores: [internal]}}
-  authorize: [{name: edge, consumers: [edge-proxy]}]
-  forward: {pass: [x-consumer]}
----
-api_version: sallyport/v1
-kind: Consumer
-metadata: {name: edge-proxy}
-spec: {certificates: [{truststore: internal, san_uri: "spiffe://example.org/edge"}]}`
-
-// partners are consumers of each kind.
-const partners = base + `
----
-api_version: sallyport/v1
-kind: Consumer
-metadata: {name: mapps}
-spec:
-  certificates: [{truststore: partners, subject_common_name: mapps}]
-  roles: [reader]
-  attributes: {areas: [MDI]}
----
-api_version: sallyport/v1
-kind: Consumer
-metadata: {name: nsp}
-spec:
-  certificates: [{truststore: partners, certificate_sha256: "00000000000000000000000000000000000000000000000000000000000000aa"}]
-  roles: [reader]
-  attributes: {areas: [LEI]}
-  valid_from: "2030-02-01T00:00:00Z"
-  valid_until: "2030-03-01T00:00:00Z"
----
-api_version: sallyport/v1
-kind: Consumer
-metadata: {name: pilot}
-spec:
-  certificates: [{truststore: partners, patterns: {subject_common_name: "pilot-[0-9]+"}}]
-  roles: [reader]
-  suspended: true
----
-api_version: sallyport/v1
-kind: Consumer
-metadata: {name: nobody}
-spec: {roles: [reader]}`
-
-// answersOf are the answers about a configuration, of which all material is taken to be good.
-func answersOf(t *testing.T, text string, changes ...func(*question.Config)) *question.Answers {
-	t.Helper()
-	model, err := build(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	settings := question.Config{Model: model, Clock: clock}
-	for _, change := range changes {
-		change(&settings)
-	}
-	return question.New(settings)
-}
-
-func get(url string) *adminv1.Inquiry { return &adminv1.Inquiry{Method: "GET", Url: url} }
-
-func by(consumer, url string) *adminv1.ExplainRequest {
-	return &adminv1.ExplainRequest{Inquiry: get(url), Caller: &adminv1.ExplainRequest_Consumer{Consumer: consumer}}
-}
 
 func TestWhatPeopleRead(t *testing.T) {
 	answers := answersOf(t, partners)
@@ -356,53 +172,6 @@ func TestTheMomentDecidesAboutConsumersWithATerm(t *testing.T) {
 	}
 }
 
-func TestACertificateIsJudgedByRealTruststores(t *testing.T) {
-	model, err := build(partners)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keeper, err := inventory.New(inventory.Config{Substitute: true, Clock: clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	material := keeper.Apply(t.Context(), pipeline.SpecsOf(model))
-	authority, _ := keeper.TruststoreAuthority("partners")
-	own, _ := keeper.TruststoreAuthority("internal")
-	answers := answersOf(t, partners, func(c *question.Config) { c.Material, c.TruststoresOnly = material, true })
-	for name, c := range map[string]struct {
-		pem  string
-		want reason.Reason
-	}{
-		"its own":              {certificate(t, authority, "mapps"), reason.PermissionGranted},
-		"a stranger's":         {certificate(t, authority, "stranger"), reason.ConsumerUnknown},
-		"another authority's":  {certificate(t, own, "mapps"), reason.CertificateUntrusted},
-		"with another beneath": {certificate(t, authority, "mapps") + certificate(t, own, "x"), reason.PermissionGranted},
-	} {
-		answer, err := answers.Explain(t.Context(), &adminv1.ExplainRequest{
-			Inquiry: get("https://api.example.org/v1/persons/1"), Caller: &adminv1.ExplainRequest_CertificatePem{CertificatePem: c.pem},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := answer.GetPassages()[0].GetReason(); got != string(c.want) {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
-	}
-}
-
-func TestATruststoreThatIsNotGoodIsTold(t *testing.T) {
-	broken := &inventory.Snapshot{Problems: []inventory.Problem{{Kind: inventory.KindTruststore, Name: "partners", Err: errors.New("it is empty")}}}
-	answers := answersOf(t, partners, func(c *question.Config) { c.Material, c.TruststoresOnly = broken, true })
-	answer, err := answers.Explain(t.Context(), by("mapps", "https://api.example.org/v1/persons/1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if answer.GetPassages()[0].GetReason() != string(reason.TruststoreMissing) || answer.GetStatus() != 503 ||
-		!slices.ContainsFunc(answer.GetNotes(), func(note string) bool { return strings.Contains(note, "it is empty") }) {
-		t.Errorf("answer %v", answer)
-	}
-}
-
 func TestARecentDecisionIsRecalled(t *testing.T) {
 	ring := audit.NewRing(2)
 	denial := policy.Deny(&request.Request{
@@ -428,12 +197,52 @@ func TestARecentDecisionIsRecalled(t *testing.T) {
 	}
 }
 
-// certificate is one of this name, in PEM.
-func certificate(t *testing.T, authority *ca.Authority, name string) string {
-	t.Helper()
-	pair, err := authority.Issue(ca.Request{Profile: ca.Client, Subject: pkix.Name{CommonName: name}})
+// The policies' conditions look at a variable of one path alone.
+const ownPrisons = "!has(path.prison_id) || path.prison_id in consumer.attributes.areas"
+
+func TestAGrantHasAConditionOnlyWhereItsPathsHaveTheVariable(t *testing.T) {
+	text := strings.Replace(partners, "authorize: [{name: granted, permissions: consumer_roles}]",
+		`authorize: [{name: granted, permissions: consumer_roles, when: "`+ownPrisons+`"}]`, 1)
+	text = strings.Replace(text, `{name: visits, match: {template: "/v1/visits/{prison_id}"}, upstreams: [{name: persons}], policy: own-prisons}`,
+		`{name: visits, match: {prefix: /v1/visits}, upstreams: [{name: persons}], policy: partners}`, 1)
+	answer, err := answersOf(t, text).Can(t.Context(), &adminv1.CanRequest{Consumer: "mapps"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(pair.CertificatePEM)
+	got := map[string]string{}
+	for _, grant := range answer.GetGrants() {
+		for _, condition := range grant.GetConditions() {
+			got[grant.GetMatch().GetPath()] += condition.GetText()
+		}
+		got[grant.GetMatch().GetPath()] += ""
+	}
+	want := map[string]string{
+		"/v1/health": "", "/v1/persons/{id}": "", "/v1/persons/{id}/alerts": "",
+		"/v1/visits/{prison_id}": `!has(path.prison_id) || path.prison_id in ["MDI"]`,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("grants %q, want %q", got, want)
+	}
+}
+
+func TestOneOfAKindIsNotSeveral(t *testing.T) {
+	for want, write := range map[string]func(*bytes.Buffer) error{
+		"1 shape of requests\n": func(b *bytes.Buffer) error {
+			return question.WriteCan(b, &adminv1.CanResponse{Grants: []*adminv1.Grant{{}}})
+		},
+		"2 shapes of requests\n": func(b *bytes.Buffer) error {
+			return question.WriteCan(b, &adminv1.CanResponse{Grants: []*adminv1.Grant{{}, {}}})
+		},
+		"0 of 1 consumer may\n": func(b *bytes.Buffer) error {
+			return question.WriteWhoCan(b, &adminv1.WhoCanResponse{Considered: 1})
+		},
+		"0 of 3 consumers may\n": func(b *bytes.Buffer) error {
+			return question.WriteWhoCan(b, &adminv1.WhoCanResponse{Considered: 3})
+		},
+	} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil || !strings.HasSuffix(b.String(), want) {
+			t.Errorf("%v, %q, want %q", err, b.String(), want)
+		}
+	}
 }

@@ -121,7 +121,7 @@ func WriteWhoCan(w io.Writer, answer *adminv1.WhoCanResponse) error {
 	}
 	fmt.Fprintln(w)
 	writeNotes(w, answer.GetNotes())
-	_, err := fmt.Fprintf(w, "%d of %d consumers may\n", len(answer.GetConsumers()), answer.GetConsidered())
+	_, err := fmt.Fprintf(w, "%d of %s may\n", len(answer.GetConsumers()), count(answer.GetConsidered(), "consumer"))
 	return err
 }
 
@@ -166,12 +166,16 @@ func WriteCan(w io.Writer, answer *adminv1.CanResponse) error {
 		_, err := fmt.Fprintln(w, "it may do nothing")
 		return err
 	}
-	shapes := "shapes"
-	if len(answer.GetGrants()) == 1 {
-		shapes = "shape"
-	}
-	_, err := fmt.Fprintf(w, "%d %s of requests\n", len(answer.GetGrants()), shapes)
+	_, err := fmt.Fprintf(w, "%s of requests\n", count(len(answer.GetGrants()), "shape"))
 	return err
+}
+
+// count is a number of something whose plural ends in s.
+func count[N int | uint32](n N, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // grantedBecause is why a grant is one, with all that it depends on.

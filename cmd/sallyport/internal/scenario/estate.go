@@ -230,7 +230,7 @@ func (e *Estate) decide(ctx context.Context, p *Passage, caller Credentials) err
 	p.Headers = forwarded(p.Request.Headers, response.GetOkResponse())
 	if listener := ListenerOf(e.Model, p.Upstream); listener != nil {
 		name := p.Upstream.TLS.ServerName
-		p.Next = &Hop{Listener: listener, Credentials: Credentials{Certificate: e.presented(p.Upstream)}, Request: routing.Request{
+		p.Next = &Hop{Listener: listener, Credentials: e.Presented(p.Upstream), Request: routing.Request{
 			SNI: name, Method: p.Request.Method, Host: name, Path: p.Chosen.Path, Headers: p.Headers,
 		}}
 	}

@@ -50,7 +50,10 @@ func (e *Estate) verify(caller Credentials, entry *config.Entry) *identity.Verdi
 	if caller.Certificate == nil {
 		return caller.Hypothesis.Presumed.Verdict(e.trust[entry], caller.Hypothesis.At)
 	}
-	presented := identity.Presented{Certificate: encode(caller.Certificate), Chain: encodeChain(caller.Certificate)}
+	presented := identity.Presented{Certificate: encode(caller.Certificate)}
+	if e.trust[entry].TakesChain() {
+		presented.Chain = encodeChain(caller.Certificate)
+	}
 	return e.verifier.Verify(presented, e.trust[entry], e.Clock())
 }
 
@@ -133,10 +136,10 @@ func own(material *inventory.Snapshot) map[string]*tls.Certificate {
 	return certificates
 }
 
-// presented is the certificate that a gateway presents to an upstream, or nil.
-func (e *Estate) presented(u *config.Upstream) *tls.Certificate {
+// Presented is what a gateway presents to an upstream.
+func (e *Estate) Presented(u *config.Upstream) Credentials {
 	if u.TLS == nil || u.TLS.ClientCertificate == nil {
-		return nil
+		return Credentials{}
 	}
-	return e.own[u.TLS.ClientCertificate.Name]
+	return Credentials{Certificate: e.own[u.TLS.ClientCertificate.Name]}
 }

@@ -38,6 +38,8 @@ type authorities struct {
 	service *authority.Service
 	// own is what the process presents to machines and operators; nil without --enrol-ca.
 	own *authority.Own
+	// revoked tells which operators' certificates do not count any more; nil without --operator-crl.
+	revoked *revokedProcesses
 }
 
 // certificateAuthorities opens the homes. One whose key cannot be used ends the process before anything listens; one whose
@@ -151,25 +153,42 @@ func (s *server) enrol(ctx context.Context) error {
 
 // operators serves those who sign and revoke from afar.
 func (s *server) operators(ctx context.Context) error {
-	pool, err := s.operatorAuthorities()
-	if err != nil {
-		return err
+	admitted := &authority.Operators{Home: s.held.own.Issuer, TrustDomain: s.config.TrustDomain, Homes: s.held.homes, Clock: time.Now}
+	if s.config.OperatorCA != "" {
+		if err := s.foreignOperators(ctx, admitted); err != nil {
+			return err
+		}
 	}
-	admitted := &authority.Operators{Authorities: pool, TrustDomain: s.config.TrustDomain, Homes: s.held.homes, Clock: time.Now}
-	server := s.strangers("ca", admitted.TLS(s.held.own), grpc.UnaryInterceptor(admitted.Admit)) //nolint:contextcheck // as above
+	server := s.strangers("ca", admitted.TLS(s.held.own), grpc.UnaryInterceptor(admitted.Admit))
 	adminv1.RegisterAuthorityServiceServer(server, s.held.service)
 	return s.listenAs(ctx, "authorities for operators", "--ca-listen", s.config.CAListen, server)
 }
 
-// operatorAuthorities have issued operators' certificates: those in --operator-ca, else the authority of our own processes.
+// foreignOperators have certificates of --operator-ca, which may be revoked by its lists alone.
+func (s *server) foreignOperators(ctx context.Context, admitted *authority.Operators) (err error) {
+	logger := s.config.Logger.Named("operators")
+	if admitted.Foreign, err = s.operatorAuthorities(); err != nil {
+		return err
+	}
+	if len(s.config.OperatorCRL) == 0 {
+		logger.Warn("operators' certificates of --operator-ca cannot be revoked: have its revocation list followed with --operator-crl")
+		return nil
+	}
+	s.held.revoked, err = newRevokedProcesses(ctx, revokedConfig{
+		Name: "operators", Authorities: s.config.OperatorCA, AuthoritiesFlag: "--operator-ca", Lists: s.config.OperatorCRL, ListsFlag: "--operator-crl",
+		StateDir: beneath(s.config.StateDir, "operators"), Clock: time.Now, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.group.Add("revoked operators", s.held.revoked.Run)
+	admitted.Revocation = s.held.revoked
+	return nil
+}
+
+// operatorAuthorities reads --operator-ca.
 func (s *server) operatorAuthorities() (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
-	if s.config.OperatorCA == "" {
-		for _, signer := range s.held.own.Issuer.Signers() {
-			pool.AddCert(signer)
-		}
-		return pool, nil
-	}
 	content, err := os.ReadFile(s.config.OperatorCA)
 	if err != nil {
 		return nil, &FlagError{"--operator-ca", err}
@@ -230,19 +249,25 @@ func (s *server) ofAuthorities() []admin.Service {
 
 // authoritiesAlone serves operators of a process that has no configuration.
 func (s *server) authoritiesAlone(ctx context.Context) error {
+	s.observation = &observation{metrics: metrics.New()}
+	if err := s.watchExpiry(ctx); err != nil {
+		return err
+	}
 	if s.config.HealthListen != "" {
 		listener, err := listen(ctx, "--health-listen", s.config.HealthListen)
 		if err != nil {
 			return err
 		}
-		s.group.Add("health", (&health{listener: listener, ready: func() error { return nil }, metrics: metrics.New().Handler()}).Run)
+		s.group.Add("health", (&health{listener: listener, ready: func() error { return nil }, metrics: s.observation.metrics.Handler()}).Run)
 	}
 	listener, err := admin.Listen(ctx, s.config.AdminSocket)
 	if err != nil {
 		return err
 	}
 	api := &admin.Server{Version: s.config.Version, Roles: s.config.Roles}
-	s.group.Add("admin", func(ctx context.Context) error { return api.Run(ctx, listener, s.ofAuthorities()...) })
+	s.group.Add("admin", func(ctx context.Context) error {
+		return api.Run(ctx, listener, append(s.ofAuthorities(), s.ofCertificates())...)
+	})
 	return nil
 }
 
@@ -270,6 +295,14 @@ func (c Config) checkAuthorities() (wrong []error) {
 	}
 	if c.EnrolCA != "" && c.TrustDomain == "" && !c.XDS && !c.Authz {
 		wrong = append(wrong, errors.New("--trust-domain is missing: our own processes are known by spiffe://<trust domain>"))
+	}
+	if len(c.OperatorCRL) > 0 && c.OperatorCA == "" {
+		wrong = append(wrong, errors.New("--operator-crl: it goes with --operator-ca; without that, operators are revoked by the register of --enrol-ca"))
+	}
+	for _, list := range c.OperatorCRL {
+		if _, err := material.ParseList(list); err != nil {
+			wrong = append(wrong, &FlagError{"--operator-crl", err})
+		}
 	}
 	if c.CAPassphrase != "" {
 		if _, err := material.Parse(c.CAPassphrase); err != nil {

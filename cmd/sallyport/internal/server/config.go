@@ -45,6 +45,8 @@ type Config struct {
 	CAPassphrase string
 	// CAListen is for operators with certificates of OperatorCA, or of EnrolCA if that is empty.
 	CAListen, OperatorCA string
+	// OperatorCRL are references to the revocation lists of OperatorCA.
+	OperatorCRL []string
 	// EnrolCA is the name of the home that issues to our own processes, which are told to enrol at EnrolAddress.
 	EnrolCA, EnrolListen, EnrolAddress string
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -104,12 +106,12 @@ func reopenOnHangup(ctx context.Context, file *audit.File) error {
 	}
 }
 
-// listenToProxies makes the service that proxies tell what they refuse without asking.
-func (s *server) listenToProxies(identify func(context.Context) (asker.Asker, error)) error {
+// listenToProxies makes the service that proxies tell what they refuse without asking, until the context ends.
+func (s *server) listenToProxies(ctx context.Context, identify func(context.Context) (asker.Asker, error)) error {
 	o := s.observation
 	service, err := accesslog.New(accesslog.Config{
 		Logger: s.config.Logger.Named("access-log"), Identify: identify, Group: s.service.Group,
-		Sink: o.records(), Tally: audit.Sinks{o.sightings, o.metrics},
+		Sink: o.records(), Tally: audit.Sinks{o.sightings, o.metrics}, Ending: ctx.Done(),
 	})
 	if err != nil {
 		return err
@@ -121,7 +123,10 @@ func (s *server) listenToProxies(identify func(context.Context) (asker.Asker, er
 
 // whatEnds is where the list of all that ends comes from.
 func (s *server) whatEnds() expiry.Sources {
-	sources := expiry.Sources{Material: s.keeper.Current, Model: s.model, Own: s.ownRows}
+	sources := expiry.Sources{Model: s.model, Own: s.ownRows}
+	if s.keeper != nil {
+		sources.Material = s.keeper.Current
+	}
 	if s.observation.sightings != nil {
 		sources.Sightings = s.observation.sightings.List
 	}
@@ -136,7 +141,8 @@ func (s *server) model() *config.Model {
 	return s.pipeline.Status().Model
 }
 
-// ownRows are the certificates of this process.
+// ownRows are the certificates of this process, of the proxies that are connected to it, and of the authorities that it holds
+// or believes.
 func (s *server) ownRows() []expiry.Row {
 	var rows []expiry.Row
 	for _, one := range s.own {
@@ -146,6 +152,20 @@ func (s *server) ownRows() []expiry.Row {
 	}
 	for _, authority := range s.authorities {
 		rows = append(rows, expiry.OfCertificate(expiry.Authority, "proxies", authority))
+	}
+	if s.held != nil {
+		for _, name := range slices.Sorted(maps.Keys(s.held.homes)) {
+			for _, signer := range s.held.homes[name].Signers() {
+				rows = append(rows, expiry.OfCertificate(expiry.Authority, name, signer))
+			}
+		}
+	}
+	if s.cache != nil {
+		for _, proxy := range s.cache.Proxies() {
+			if proxy.Connected && proxy.Certificate != nil {
+				rows = append(rows, expiry.OfCertificate(expiry.Proxy, proxy.Identity, proxy.Certificate))
+			}
+		}
 	}
 	return rows
 }
@@ -161,17 +181,25 @@ type ownPresented struct {
 func (s *server) operatorsServices() []admin.Service {
 	o := s.observation
 	questions := &admin.Questions{Pipeline: s.pipeline, Keeper: s.keeper, TruststoresOnly: !s.config.XDS}
-	certificates := &admin.Certificates{List: s.whatEnds().List}
 	services := []admin.Service{
-		func(r grpc.ServiceRegistrar) { adminv1.RegisterCertificatesServiceServer(r, certificates) },
+		s.ofCertificates(),
 		func(r grpc.ServiceRegistrar) { adminv1.RegisterQuestionsServiceServer(r, questions) },
 	}
 	if s.config.Authz {
-		questions.Remembered, certificates.Refusals, certificates.Sightings = o.ring, o.sightings.Refusals, o.sightings.List
+		questions.Remembered = o.ring
 		records := &admin.Audit{Feed: o.feed, Ring: o.ring}
 		services = append(services, func(r grpc.ServiceRegistrar) { adminv1.RegisterAuditServiceServer(r, records) })
 	}
 	return services
+}
+
+// ofCertificates tells operators what ends when, and which certificates the gateways have met.
+func (s *server) ofCertificates() admin.Service {
+	certificates := &admin.Certificates{List: s.whatEnds().List}
+	if seen := s.observation.sightings; seen != nil {
+		certificates.Refusals, certificates.Sightings = seen.Refusals, seen.List
+	}
+	return func(r grpc.ServiceRegistrar) { adminv1.RegisterCertificatesServiceServer(r, certificates) }
 }
 
 // watchExpiry tells in time of what ends.

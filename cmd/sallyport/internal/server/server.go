@@ -40,7 +40,7 @@ type server struct {
 	keeper      *inventory.Keeper
 	store       *material.Store
 	// revoked tells which proxies' certificates do not count any more; nil without --proxy-crl.
-	revoked  *revokedProxies
+	revoked  *revokedProcesses
 	cache    *cache.Cache
 	service  *authz.Service
 	pipeline *pipeline.Pipeline
@@ -128,11 +128,10 @@ func (s *server) revocation(ctx context.Context) (err error) {
 	if len(s.config.ProxyCRL) == 0 {
 		return nil
 	}
-	logger := s.config.Logger.Named("proxies")
-	store := material.NewStore(material.Config{
-		Logger: logger, Fetchers: aws.New().Fetchers(), Keep: beneath(s.config.StateDir, "proxies"),
+	s.revoked, err = newRevokedProcesses(ctx, revokedConfig{
+		Name: "proxies", Authorities: s.config.ProxyCA, AuthoritiesFlag: "--proxy-ca", Lists: s.config.ProxyCRL, ListsFlag: "--proxy-crl",
+		StateDir: beneath(s.config.StateDir, "proxies"), Clock: time.Now, Logger: s.config.Logger.Named("proxies"),
 	})
-	s.revoked, err = newRevokedProxies(ctx, s.config.ProxyCA, s.config.ProxyCRL, beneath(s.config.StateDir, "proxies"), store, logger)
 	if err != nil {
 		return err
 	}
@@ -149,7 +148,7 @@ func (s *server) whoCounts() spiffe.Revocation {
 }
 
 // parts makes the parts that use the configuration.
-func (s *server) parts(context.Context) (err error) {
+func (s *server) parts(ctx context.Context) (err error) {
 	var inUse func(policy, version string) bool
 	if s.config.XDS {
 		s.cache = cache.New(cache.Config{Logger: s.config.Logger.Named("xds")})
@@ -164,7 +163,7 @@ func (s *server) parts(context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		return s.listenToProxies(identify)
+		return s.listenToProxies(ctx, identify)
 	}
 	return nil
 }
@@ -210,6 +209,12 @@ func (s *server) changed(status pipeline.Status) {
 	for _, c := range status.Model.Certificates() {
 		if s.config.XDS && s.config.StateDir == "" && c.Spec.GetIssued() != nil {
 			s.warnOnce("certificates are issued and kept in memory only: each restart issues them anew, with new keys; give --state a folder to keep them", "certificate", c.Name)
+			break
+		}
+	}
+	for _, t := range status.Model.Truststores() {
+		if s.config.StateDir == "" && (len(t.Spec.GetRevocation().GetLists()) > 0 || len(t.Spec.GetSigners()) > 0) {
+			s.warnOnce("the highest numbers of revocation lists and generations of manifests are kept in memory only: after a restart an older one would be taken; give --state a folder to keep them", "truststore", t.Name)
 			break
 		}
 	}
@@ -344,6 +349,9 @@ func (s *server) operations(ctx context.Context) error {
 	api := &admin.Server{Version: s.config.Version, Roles: s.config.Roles, Pipeline: s.pipeline, Keeper: s.keeper, Store: s.store, Cache: s.cache}
 	if s.revoked != nil {
 		api.Further = append(api.Further, s.revoked.keeper)
+	}
+	if s.held != nil && s.held.revoked != nil {
+		api.Further = append(api.Further, s.held.revoked.keeper)
 	}
 	s.group.Add("admin", func(ctx context.Context) error {
 		return api.Run(ctx, listener, append(s.operatorsServices(), s.ofAuthorities()...)...)

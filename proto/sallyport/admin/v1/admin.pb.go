@@ -190,8 +190,10 @@ type TruststoreState struct {
 	Lists []*RevocationListState `protobuf:"bytes,4,rep,name=lists,proto3" json:"lists,omitempty"`
 	// Generation of its manifest, if it has signers.
 	ManifestGeneration uint64 `protobuf:"varint,5,opt,name=manifest_generation,json=manifestGeneration,proto3" json:"manifest_generation,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Its registers' indexes.
+	Registers     []*RegisterState `protobuf:"bytes,6,rep,name=registers,proto3" json:"registers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TruststoreState) Reset() {
@@ -259,6 +261,68 @@ func (x *TruststoreState) GetManifestGeneration() uint64 {
 	return 0
 }
 
+func (x *TruststoreState) GetRegisters() []*RegisterState {
+	if x != nil {
+		return x.Registers
+	}
+	return nil
+}
+
+// RegisterState is a published index of a register that is in force.
+type RegisterState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Hashes of the public keys that have signed it.
+	Keys []string `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	// Its number, in decimal: that of the revocation list that was published with it.
+	Number        string `protobuf:"bytes,2,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterState) Reset() {
+	*x = RegisterState{}
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterState) ProtoMessage() {}
+
+func (x *RegisterState) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterState.ProtoReflect.Descriptor instead.
+func (*RegisterState) Descriptor() ([]byte, []int) {
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RegisterState) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *RegisterState) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
 // RevocationListState is a list that is in force.
 type RevocationListState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -280,7 +344,7 @@ type RevocationListState struct {
 
 func (x *RevocationListState) Reset() {
 	*x = RevocationListState{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -292,7 +356,7 @@ func (x *RevocationListState) String() string {
 func (*RevocationListState) ProtoMessage() {}
 
 func (x *RevocationListState) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -305,7 +369,7 @@ func (x *RevocationListState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationListState.ProtoReflect.Descriptor instead.
 func (*RevocationListState) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RevocationListState) GetIssuer() string {
@@ -369,7 +433,7 @@ type MaterialState struct {
 
 func (x *MaterialState) Reset() {
 	*x = MaterialState{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -381,7 +445,7 @@ func (x *MaterialState) String() string {
 func (*MaterialState) ProtoMessage() {}
 
 func (x *MaterialState) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -394,7 +458,7 @@ func (x *MaterialState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaterialState.ProtoReflect.Descriptor instead.
 func (*MaterialState) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *MaterialState) GetReference() string {
@@ -443,7 +507,7 @@ type GetConsumerRequest struct {
 
 func (x *GetConsumerRequest) Reset() {
 	*x = GetConsumerRequest{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +519,7 @@ func (x *GetConsumerRequest) String() string {
 func (*GetConsumerRequest) ProtoMessage() {}
 
 func (x *GetConsumerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +532,7 @@ func (x *GetConsumerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsumerRequest.ProtoReflect.Descriptor instead.
 func (*GetConsumerRequest) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetConsumerRequest) GetName() string {
@@ -497,7 +561,7 @@ type GetConsumerResponse struct {
 
 func (x *GetConsumerResponse) Reset() {
 	*x = GetConsumerResponse{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +573,7 @@ func (x *GetConsumerResponse) String() string {
 func (*GetConsumerResponse) ProtoMessage() {}
 
 func (x *GetConsumerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +586,7 @@ func (x *GetConsumerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsumerResponse.ProtoReflect.Descriptor instead.
 func (*GetConsumerResponse) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetConsumerResponse) GetKnown() bool {
@@ -579,7 +643,7 @@ type MaterialProblem struct {
 
 func (x *MaterialProblem) Reset() {
 	*x = MaterialProblem{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +655,7 @@ func (x *MaterialProblem) String() string {
 func (*MaterialProblem) ProtoMessage() {}
 
 func (x *MaterialProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +668,7 @@ func (x *MaterialProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaterialProblem.ProtoReflect.Descriptor instead.
 func (*MaterialProblem) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *MaterialProblem) GetKind() string {
@@ -651,7 +715,7 @@ type ListProxiesRequest struct {
 
 func (x *ListProxiesRequest) Reset() {
 	*x = ListProxiesRequest{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +727,7 @@ func (x *ListProxiesRequest) String() string {
 func (*ListProxiesRequest) ProtoMessage() {}
 
 func (x *ListProxiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +740,7 @@ func (x *ListProxiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProxiesRequest.ProtoReflect.Descriptor instead.
 func (*ListProxiesRequest) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 // ListProxiesResponse is the proxies, sorted by identity.
@@ -690,7 +754,7 @@ type ListProxiesResponse struct {
 
 func (x *ListProxiesResponse) Reset() {
 	*x = ListProxiesResponse{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +766,7 @@ func (x *ListProxiesResponse) String() string {
 func (*ListProxiesResponse) ProtoMessage() {}
 
 func (x *ListProxiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +779,7 @@ func (x *ListProxiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProxiesResponse.ProtoReflect.Descriptor instead.
 func (*ListProxiesResponse) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListProxiesResponse) GetProxies() []*Proxy {
@@ -746,7 +810,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +822,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +835,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Proxy) GetIdentity() string {
@@ -833,7 +897,7 @@ type TypeState struct {
 
 func (x *TypeState) Reset() {
 	*x = TypeState{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +909,7 @@ func (x *TypeState) String() string {
 func (*TypeState) ProtoMessage() {}
 
 func (x *TypeState) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +922,7 @@ func (x *TypeState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypeState.ProtoReflect.Descriptor instead.
 func (*TypeState) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TypeState) GetType() string {
@@ -906,7 +970,7 @@ type RefusedResource struct {
 
 func (x *RefusedResource) Reset() {
 	*x = RefusedResource{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -918,7 +982,7 @@ func (x *RefusedResource) String() string {
 func (*RefusedResource) ProtoMessage() {}
 
 func (x *RefusedResource) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -931,7 +995,7 @@ func (x *RefusedResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedResource.ProtoReflect.Descriptor instead.
 func (*RefusedResource) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RefusedResource) GetName() string {
@@ -977,13 +1041,17 @@ const file_sallyport_admin_v1_admin_proto_rawDesc = "" +
 	"\x11material_problems\x18\x06 \x03(\v2#.sallyport.admin.v1.MaterialProblemR\x10materialProblems\x12E\n" +
 	"\vtruststores\x18\a \x03(\v2#.sallyport.admin.v1.TruststoreStateR\vtruststores\x12%\n" +
 	"\x0eproxies_behind\x18\b \x03(\tR\rproxiesBehind\x12?\n" +
-	"\tmaterials\x18\t \x03(\v2!.sallyport.admin.v1.MaterialStateR\tmaterials\"\xc3\x01\n" +
+	"\tmaterials\x18\t \x03(\v2!.sallyport.admin.v1.MaterialStateR\tmaterials\"\x84\x02\n" +
 	"\x0fTruststoreState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x18\n" +
 	"\aanchors\x18\x03 \x03(\tR\aanchors\x12=\n" +
 	"\x05lists\x18\x04 \x03(\v2'.sallyport.admin.v1.RevocationListStateR\x05lists\x12/\n" +
-	"\x13manifest_generation\x18\x05 \x01(\x04R\x12manifestGeneration\"\xf7\x01\n" +
+	"\x13manifest_generation\x18\x05 \x01(\x04R\x12manifestGeneration\x12?\n" +
+	"\tregisters\x18\x06 \x03(\v2!.sallyport.admin.v1.RegisterStateR\tregisters\";\n" +
+	"\rRegisterState\x12\x12\n" +
+	"\x04keys\x18\x01 \x03(\tR\x04keys\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\tR\x06number\"\xf7\x01\n" +
 	"\x13RevocationListState\x12\x16\n" +
 	"\x06issuer\x18\x01 \x01(\tR\x06issuer\x12\x1c\n" +
 	"\tauthority\x18\x02 \x01(\tR\tauthority\x12\x16\n" +
@@ -1051,50 +1119,52 @@ func file_sallyport_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_sallyport_admin_v1_admin_proto_rawDescData
 }
 
-var file_sallyport_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_sallyport_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_sallyport_admin_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: sallyport.admin.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: sallyport.admin.v1.GetStatusResponse
 	(*TruststoreState)(nil),       // 2: sallyport.admin.v1.TruststoreState
-	(*RevocationListState)(nil),   // 3: sallyport.admin.v1.RevocationListState
-	(*MaterialState)(nil),         // 4: sallyport.admin.v1.MaterialState
-	(*GetConsumerRequest)(nil),    // 5: sallyport.admin.v1.GetConsumerRequest
-	(*GetConsumerResponse)(nil),   // 6: sallyport.admin.v1.GetConsumerResponse
-	(*MaterialProblem)(nil),       // 7: sallyport.admin.v1.MaterialProblem
-	(*ListProxiesRequest)(nil),    // 8: sallyport.admin.v1.ListProxiesRequest
-	(*ListProxiesResponse)(nil),   // 9: sallyport.admin.v1.ListProxiesResponse
-	(*Proxy)(nil),                 // 10: sallyport.admin.v1.Proxy
-	(*TypeState)(nil),             // 11: sallyport.admin.v1.TypeState
-	(*RefusedResource)(nil),       // 12: sallyport.admin.v1.RefusedResource
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*RegisterState)(nil),         // 3: sallyport.admin.v1.RegisterState
+	(*RevocationListState)(nil),   // 4: sallyport.admin.v1.RevocationListState
+	(*MaterialState)(nil),         // 5: sallyport.admin.v1.MaterialState
+	(*GetConsumerRequest)(nil),    // 6: sallyport.admin.v1.GetConsumerRequest
+	(*GetConsumerResponse)(nil),   // 7: sallyport.admin.v1.GetConsumerResponse
+	(*MaterialProblem)(nil),       // 8: sallyport.admin.v1.MaterialProblem
+	(*ListProxiesRequest)(nil),    // 9: sallyport.admin.v1.ListProxiesRequest
+	(*ListProxiesResponse)(nil),   // 10: sallyport.admin.v1.ListProxiesResponse
+	(*Proxy)(nil),                 // 11: sallyport.admin.v1.Proxy
+	(*TypeState)(nil),             // 12: sallyport.admin.v1.TypeState
+	(*RefusedResource)(nil),       // 13: sallyport.admin.v1.RefusedResource
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_sallyport_admin_v1_admin_proto_depIdxs = []int32{
-	13, // 0: sallyport.admin.v1.GetStatusResponse.revision_time:type_name -> google.protobuf.Timestamp
-	7,  // 1: sallyport.admin.v1.GetStatusResponse.material_problems:type_name -> sallyport.admin.v1.MaterialProblem
+	14, // 0: sallyport.admin.v1.GetStatusResponse.revision_time:type_name -> google.protobuf.Timestamp
+	8,  // 1: sallyport.admin.v1.GetStatusResponse.material_problems:type_name -> sallyport.admin.v1.MaterialProblem
 	2,  // 2: sallyport.admin.v1.GetStatusResponse.truststores:type_name -> sallyport.admin.v1.TruststoreState
-	4,  // 3: sallyport.admin.v1.GetStatusResponse.materials:type_name -> sallyport.admin.v1.MaterialState
-	3,  // 4: sallyport.admin.v1.TruststoreState.lists:type_name -> sallyport.admin.v1.RevocationListState
-	13, // 5: sallyport.admin.v1.RevocationListState.this_update:type_name -> google.protobuf.Timestamp
-	13, // 6: sallyport.admin.v1.RevocationListState.next_update:type_name -> google.protobuf.Timestamp
-	13, // 7: sallyport.admin.v1.MaterialState.checked:type_name -> google.protobuf.Timestamp
-	13, // 8: sallyport.admin.v1.MaterialState.since:type_name -> google.protobuf.Timestamp
-	13, // 9: sallyport.admin.v1.MaterialProblem.since:type_name -> google.protobuf.Timestamp
-	10, // 10: sallyport.admin.v1.ListProxiesResponse.proxies:type_name -> sallyport.admin.v1.Proxy
-	13, // 11: sallyport.admin.v1.Proxy.since:type_name -> google.protobuf.Timestamp
-	11, // 12: sallyport.admin.v1.Proxy.types:type_name -> sallyport.admin.v1.TypeState
-	12, // 13: sallyport.admin.v1.TypeState.refused:type_name -> sallyport.admin.v1.RefusedResource
-	13, // 14: sallyport.admin.v1.RefusedResource.time:type_name -> google.protobuf.Timestamp
-	0,  // 15: sallyport.admin.v1.AdminService.GetStatus:input_type -> sallyport.admin.v1.GetStatusRequest
-	8,  // 16: sallyport.admin.v1.AdminService.ListProxies:input_type -> sallyport.admin.v1.ListProxiesRequest
-	5,  // 17: sallyport.admin.v1.AdminService.GetConsumer:input_type -> sallyport.admin.v1.GetConsumerRequest
-	1,  // 18: sallyport.admin.v1.AdminService.GetStatus:output_type -> sallyport.admin.v1.GetStatusResponse
-	9,  // 19: sallyport.admin.v1.AdminService.ListProxies:output_type -> sallyport.admin.v1.ListProxiesResponse
-	6,  // 20: sallyport.admin.v1.AdminService.GetConsumer:output_type -> sallyport.admin.v1.GetConsumerResponse
-	18, // [18:21] is the sub-list for method output_type
-	15, // [15:18] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	5,  // 3: sallyport.admin.v1.GetStatusResponse.materials:type_name -> sallyport.admin.v1.MaterialState
+	4,  // 4: sallyport.admin.v1.TruststoreState.lists:type_name -> sallyport.admin.v1.RevocationListState
+	3,  // 5: sallyport.admin.v1.TruststoreState.registers:type_name -> sallyport.admin.v1.RegisterState
+	14, // 6: sallyport.admin.v1.RevocationListState.this_update:type_name -> google.protobuf.Timestamp
+	14, // 7: sallyport.admin.v1.RevocationListState.next_update:type_name -> google.protobuf.Timestamp
+	14, // 8: sallyport.admin.v1.MaterialState.checked:type_name -> google.protobuf.Timestamp
+	14, // 9: sallyport.admin.v1.MaterialState.since:type_name -> google.protobuf.Timestamp
+	14, // 10: sallyport.admin.v1.MaterialProblem.since:type_name -> google.protobuf.Timestamp
+	11, // 11: sallyport.admin.v1.ListProxiesResponse.proxies:type_name -> sallyport.admin.v1.Proxy
+	14, // 12: sallyport.admin.v1.Proxy.since:type_name -> google.protobuf.Timestamp
+	12, // 13: sallyport.admin.v1.Proxy.types:type_name -> sallyport.admin.v1.TypeState
+	13, // 14: sallyport.admin.v1.TypeState.refused:type_name -> sallyport.admin.v1.RefusedResource
+	14, // 15: sallyport.admin.v1.RefusedResource.time:type_name -> google.protobuf.Timestamp
+	0,  // 16: sallyport.admin.v1.AdminService.GetStatus:input_type -> sallyport.admin.v1.GetStatusRequest
+	9,  // 17: sallyport.admin.v1.AdminService.ListProxies:input_type -> sallyport.admin.v1.ListProxiesRequest
+	6,  // 18: sallyport.admin.v1.AdminService.GetConsumer:input_type -> sallyport.admin.v1.GetConsumerRequest
+	1,  // 19: sallyport.admin.v1.AdminService.GetStatus:output_type -> sallyport.admin.v1.GetStatusResponse
+	10, // 20: sallyport.admin.v1.AdminService.ListProxies:output_type -> sallyport.admin.v1.ListProxiesResponse
+	7,  // 21: sallyport.admin.v1.AdminService.GetConsumer:output_type -> sallyport.admin.v1.GetConsumerResponse
+	19, // [19:22] is the sub-list for method output_type
+	16, // [16:19] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_admin_v1_admin_proto_init() }
@@ -1108,7 +1178,7 @@ func file_sallyport_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sallyport_admin_v1_admin_proto_rawDesc), len(file_sallyport_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

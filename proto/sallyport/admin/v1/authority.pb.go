@@ -923,7 +923,7 @@ type PublishListResponse struct {
 	NextUpdate *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=next_update,json=nextUpdate,proto3" json:"next_update,omitempty"`
 	// Where it is.
 	Places []string `protobuf:"bytes,4,rep,name=places,proto3" json:"places,omitempty"`
-	// Hashes of the authorities' subjects and public keys, as status tells them.
+	// What status names the authorities by: in lists, and, by their public keys, in registers.
 	Authorities []string `protobuf:"bytes,5,rep,name=authorities,proto3" json:"authorities,omitempty"`
 	// What people should know, such as an offline root's list that runs out.
 	Warnings      []string `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`

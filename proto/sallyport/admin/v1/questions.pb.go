@@ -294,9 +294,10 @@ type ExplainResponse struct {
 	Caller string `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
 	// What each gateway makes of it, in the order in which it passes them.
 	Passages []*Passage `protobuf:"bytes,5,rep,name=passages,proto3" json:"passages,omitempty"`
-	// allowed, conditional or denied.
+	// allowed, conditional, denied, or unknown where it depends on material that is not at hand.
 	Verdict string `protobuf:"bytes,6,opt,name=verdict,proto3" json:"verdict,omitempty"`
-	// The status that the caller sees of us: 200 where the request reaches an API; 0 where the connection is refused.
+	// The status that the caller sees of us: 200 where the request reaches an API; 0 where the connection is refused, or it is
+	// unknown.
 	Status uint32 `protobuf:"varint,7,opt,name=status,proto3" json:"status,omitempty"`
 	// The verdict in a sentence.
 	Summary string `protobuf:"bytes,8,opt,name=summary,proto3" json:"summary,omitempty"`
@@ -437,7 +438,7 @@ type Passage struct {
 	Upstream string `protobuf:"bytes,12,opt,name=upstream,proto3" json:"upstream,omitempty"`
 	// The steps of the decision, the last of which decided.
 	Steps []*Step `protobuf:"bytes,13,rep,name=steps,proto3" json:"steps,omitempty"`
-	// allowed, conditional or denied.
+	// allowed, conditional, denied, or unknown; a passage that is unknown is the last.
 	Verdict string `protobuf:"bytes,14,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// Name of the reason (docs/reference/reasons.md); empty where nobody was asked.
 	Reason string `protobuf:"bytes,15,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -621,7 +622,7 @@ type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it looks at: route, certificate, consumer, authorize and so on.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// passed, absent, not_this, depends, allows or denies.
+	// passed, absent, not_this, depends, allows, denies or unknown.
 	Outcome string `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// Name of the reason, where the step decided.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`

@@ -53,6 +53,9 @@ const (
 // ErrRefused is wrapped by the error of a server that will not give a certificate however often it is asked.
 var ErrRefused = errors.New("the server refuses")
 
+// ErrNotDue is wrapped by the error of a server for which it is too early to renew.
+var ErrNotDue = errors.New("not due yet")
+
 // Folder is where a process keeps its certificate.
 type Folder struct {
 	Dir string
@@ -124,7 +127,7 @@ func (f Folder) vacant() error {
 }
 
 // Renew gets the next certificate by the present one, and returns it. An error that wraps ErrRefused does not go away by
-// asking again.
+// asking again, and one that wraps ErrNotDue by waiting.
 func (f Folder) Renew(ctx context.Context) (*x509.Certificate, error) {
 	pair, err := f.Load()
 	if err != nil {
@@ -288,6 +291,9 @@ func call(ctx context.Context, server string, settings *tls.Config,
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	response, err := put(ctx, adminv1.NewEnrolmentServiceClient(connection))
+	if authority.IsNotDue(err) {
+		return nil, fmt.Errorf("%w: %s", ErrNotDue, status.Convert(err).Message())
+	}
 	switch said := status.Convert(err); said.Code() {
 	case codes.OK:
 		return response, nil

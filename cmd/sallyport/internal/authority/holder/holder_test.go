@@ -91,7 +91,7 @@ func (s *server) enrolled() Folder {
 }
 
 func TestAFolderHoldsWhatWasGiven(t *testing.T) {
-	s := begin(t, time.Hour)
+	s := begin(t, 90*time.Second) // of a life that began a minute ago, more than a third is over
 	folder := s.enrolled()
 	pair, err := folder.Load()
 	if err != nil {
@@ -132,7 +132,7 @@ func TestEnrolRefusesAServerThatTheTokenDoesNotPin(t *testing.T) {
 }
 
 func TestAReplacementThatWasBrokenOffIsBroughtToItsEnd(t *testing.T) {
-	s := begin(t, time.Hour)
+	s := begin(t, 90*time.Second) // of a life that began a minute ago, more than a third is over
 	folder := s.enrolled()
 	before, err := os.ReadFile(folder.Path(KeyFile))
 	if err != nil {
@@ -177,12 +177,30 @@ func TestRenewSaysWhatDoesNotGoAway(t *testing.T) {
 }
 
 func TestRunEndsWhenTheServerRefuses(t *testing.T) {
-	s := begin(t, 2*time.Second)
+	s := begin(t, 20*time.Second)
 	folder := s.enrolled() // it is due at once: its life began a minute ago
 	if _, err := s.home.Revoke(t.Context(), issuer.Revocation{Consumer: edge, Reason: ca.KeyCompromise}); err != nil {
 		t.Fatal(err)
 	}
 	if err := folder.Run(t.Context(), hclog.NewNullLogger()); !errors.Is(err, ErrRefused) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestRenewTellsThatItIsTooEarly(t *testing.T) {
+	s := begin(t, time.Hour)
+	folder := s.enrolled()
+	before, err := folder.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := folder.Renew(t.Context()); !errors.Is(err, ErrNotDue) || errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "may not be renewed before") {
+		t.Errorf("got %v", err)
+	}
+	if after, err := folder.Load(); err != nil || !after.Leaf.Equal(before.Leaf) {
+		t.Errorf("the folder has changed: %v", err)
+	}
+	if _, err := os.Stat(folder.Path(nextKeyFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the next key is left behind: %v", err)
 	}
 }

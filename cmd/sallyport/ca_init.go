@@ -66,7 +66,7 @@ func (f *settingsFlags) settings(dir string) (issuer.Settings, error) {
 
 // placeIn writes a reference of the command line as a home's settings have it.
 func placeIn(dir, text string) (string, error) {
-	reference, err := material.Parse(text)
+	reference, err := material.ParsePlace(text)
 	if err != nil || reference.Scheme != material.File {
 		return text, err
 	}
@@ -151,6 +151,9 @@ func (f *generationFlags) choose(ctx context.Context, s streams, options *issuer
 		}
 		return nil
 	}
+	if err := f.checkReferences(); err != nil {
+		return err
+	}
 	issuing, root := passphrases(s, "--ca-passphrase", f.passphrase), passphrases(s, "--root-passphrase", f.rootPassphrase)
 	if f.rootOnly {
 		root = issuing
@@ -163,6 +166,16 @@ func (f *generationFlags) choose(ctx context.Context, s streams, options *issuer
 	if !f.rootOnly && options.IssuingKey == "" {
 		if options.IssuingPassphrase, err = issuing.Choose(ctx, "Passphrase for the private key that issues"); err != nil {
 			return orUnencrypted(err)
+		}
+	}
+	return nil
+}
+
+// checkReferences blames the flag whose value cannot be read, before anybody is asked for the other's passphrase.
+func (f *generationFlags) checkReferences() error {
+	for _, given := range []struct{ flag, text string }{{"--ca-passphrase", f.passphrase}, {"--root-passphrase", f.rootPassphrase}} {
+		if _, err := material.Parse(given.text); given.text != "" && err != nil {
+			return fmt.Errorf("%s: expected where the passphrase is, and not the passphrase: file:PATH, env:NAME or secretsmanager:NAME", given.flag)
 		}
 	}
 	return nil
@@ -261,7 +274,10 @@ func remembered(passphrase []byte) func(context.Context, string) ([]byte, error)
 }
 
 func writeFounded(cmd *cobra.Command, s streams, dir string, opened *issuer.Issuer, published issuer.Published) error {
-	signer := opened.Active()
+	signer, err := opened.Active()
+	if err != nil {
+		return err
+	}
 	made := founded{
 		Home: dir, Name: opened.Settings().Name, Subject: signer.Subject.String(), NotAfter: signer.NotAfter.UTC(), Bundle: bundleFile(dir), Published: []string{},
 	}

@@ -100,11 +100,11 @@ Exit code: 0, also where something was refused; 1 if the server cannot be reache
 			defer closeClient()
 			status, err := client.GetStatus(ctx, &adminv1.GetStatusRequest{})
 			if err != nil {
-				return admin.Explain(socket, err)
+				return admin.Explain(ctx, socket, err)
 			}
 			proxies, err := client.ListProxies(ctx, &adminv1.ListProxiesRequest{})
 			if err != nil {
-				return admin.Explain(socket, err)
+				return admin.Explain(ctx, socket, err)
 			}
 			p := statusOf(status, proxies)
 			return write(cmd, s.out, p, p.table)
@@ -122,7 +122,7 @@ func statusOf(status *adminv1.GetStatusResponse, list *adminv1.ListProxiesRespon
 	}
 	for _, m := range status.GetMaterialProblems() {
 		problem := inventory.Problem{Kind: m.GetKind(), Name: m.GetName(), Err: errors.New(m.GetMessage()), InForce: m.GetInForce()}
-		p.Material = append(p.Material, problem.Error())
+		p.Material = append(p.Material, fmt.Sprintf("%s, since %s", problem.Error(), m.GetSince().AsTime().Format(time.RFC3339)))
 	}
 	for _, proxy := range list.GetProxies() {
 		state := proxyState{
@@ -221,7 +221,7 @@ func (p proxyStatus) proxyTable(w io.Writer) error {
 		if proxy.Connected {
 			connected = "yes"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", proxy.Identity, connected, proxy.Since.Local().Format(time.DateTime), accepted, pending, refused, terminal.Safe(proxy.UserAgent))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", proxy.Identity, connected, proxy.Since.UTC().Format(time.RFC3339), accepted, pending, refused, terminal.Safe(proxy.UserAgent))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -243,7 +243,7 @@ func (p proxyStatus) listTable(w io.Writer) error {
 	for _, t := range p.Truststores {
 		for _, list := range t.Lists {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", terminal.Safe(t.Name), terminal.Safe(list.Issuer), list.Number, list.Entries,
-				list.ThisUpdate.Local().Format(time.DateTime), list.NextUpdate.Local().Format(time.DateTime))
+				list.ThisUpdate.UTC().Format(time.RFC3339), list.NextUpdate.UTC().Format(time.RFC3339))
 		}
 	}
 	return table.Flush()
@@ -253,5 +253,5 @@ func orNever(t *time.Time) string {
 	if t == nil {
 		return "the start"
 	}
-	return t.Local().Format(time.DateTime)
+	return t.UTC().Format(time.RFC3339)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/authority"
@@ -49,9 +51,14 @@ func newCALog(s streams) *cobra.Command {
 			if err != nil {
 				return asUsage(err)
 			}
-			return writeMessage(cmd, s.out, list, func(w io.Writer, list *adminv1.ListIssuedResponse) error {
-				return writeIssued(w, list.GetCertificates())
-			})
+			if outputFormat(cmd) == "text" {
+				return writeIssued(s.out, list.GetCertificates())
+			}
+			described, err := describeIssued(list)
+			if err != nil {
+				return err
+			}
+			return write(cmd, s.out, described, nil)
 		},
 	}
 	f.flags(cmd)
@@ -61,6 +68,25 @@ func newCALog(s streams) *cobra.Command {
 	addOutput(cmd, "text", "json", "yaml")
 	cmd.AddCommand(newCALogVerify(s), newCALogImport(s))
 	return cmd
+}
+
+// describeIssued is a list in the form of the API, without the chains that it does not have.
+func describeIssued(list *adminv1.ListIssuedResponse) (described struct {
+	Certificates []map[string]any `json:"certificates"`
+}, err error) {
+	content, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(list)
+	if err != nil {
+		return described, err
+	}
+	if err := json.Unmarshal(content, &described); err != nil {
+		return described, err
+	}
+	for _, c := range described.Certificates {
+		if c["chain_pem"] == "" {
+			delete(c, "chain_pem")
+		}
+	}
+	return described, nil
 }
 
 // verified is what `ca log verify` prints.
@@ -116,9 +142,9 @@ it held when that head was signed; heads are published beside each revocation li
 }
 
 func (v verified) text(w io.Writer) error {
-	fmt.Fprintf(w, "the register is whole: %d entries, the last with the hash %s\n", v.Entries, v.Hash)
+	fmt.Fprintf(w, "the register is whole: %s, the last with the hash %s\n", count(v.Entries, "entry"), v.Hash)
 	if v.HeadEntries != nil {
-		fmt.Fprintf(w, "it holds the %d entries of the signed head\n", *v.HeadEntries)
+		fmt.Fprintf(w, "it holds the %s of the signed head\n", count(*v.HeadEntries, "entry"))
 	}
 	return nil
 }
@@ -175,7 +201,7 @@ none is entered; those that the register knows are passed over.`,
 			}
 			found := imported{len(imports), entered}
 			return write(cmd, s.out, found, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "%d certificates read, %d entered, %d known already\n", found.Read, entered, found.Read-entered)
+				_, err := fmt.Fprintf(w, "%s read, %d entered, %d known already\n", count(found.Read, "certificate"), entered, found.Read-entered)
 				return err
 			})
 		},

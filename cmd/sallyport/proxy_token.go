@@ -81,7 +81,8 @@ func newProxyRevoke(s streams) *cobra.Command {
 		Long: `Revokes all certificates of a process, makes its open enrolment tokens good for nothing, and publishes the list. Servers
 that follow it (` + "`serve --proxy-crl`" + `) end its connections and let it in no more.
 
-The identity is a SPIFFE ID; a proxy's can be given as GROUP/NAME with --trust-domain.`,
+The identity is a SPIFFE ID; a proxy's can be given as GROUP/NAME with --trust-domain. Tokens are kept by the server at which
+machines enrol: where that cannot be asked, ` + "`sallyport ca revoke --ca DIR --identity`" + ` revokes, and open tokens stay good.`,
 		Example: `  sallyport proxy revoke edge/edge-1 --trust-domain example.org --reason key_compromise
   sallyport proxy revoke spiffe://example.org/authz/authz-1`,
 		Args: exactly("an identity, or GROUP/NAME"),
@@ -89,6 +90,9 @@ The identity is a SPIFFE ID; a proxy's can be given as GROUP/NAME with --trust-d
 			identity, err := identityOf(args[0], trustDomain)
 			if err != nil {
 				return usageError{err}
+			}
+			if f.dir != "" {
+				return usageError{errors.New("--ca: open enrolment tokens are kept by the server at which machines enrol: --admin-socket or --server; `sallyport ca revoke --ca DIR --identity` revokes without it, and open tokens stay good")}
 			}
 			return revoke(cmd, s, &f, &adminv1.RevokeCertificatesRequest{
 				Authority: f.name, Reason: reason, Choice: &adminv1.RevokeCertificatesRequest_Consumer{Consumer: identity.String()},

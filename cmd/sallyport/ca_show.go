@@ -142,7 +142,7 @@ func (v shownHome) text(w io.Writer) error {
 			}
 		}
 	}
-	fmt.Fprintf(w, "\nregister %s, %d entries:", v.Register, v.Entries)
+	fmt.Fprintf(w, "\nregister %s, %s:", v.Register, count(v.Entries, "entry"))
 	for _, state := range []string{"active", "scheduled", "pending", "revoked", "expired"} {
 		if count := v.Certificates[state]; count > 0 {
 			fmt.Fprintf(w, " %d %s", count, state)

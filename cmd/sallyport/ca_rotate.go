@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func (r rotated) text(w io.Writer) error {
 		fmt.Fprintf(w, "these have certificates of the other generation in force:\n")
 	}
 	for _, holder := range r.Holders {
-		fmt.Fprintf(w, "  %s\n", terminal.Safe(holder))
+		fmt.Fprintf(w, "  %s\n", terminal.Safe(cmp.Or(holder, "(nobody whose name is known)")))
 	}
 	if len(r.Seen) > 0 {
 		fmt.Fprintf(w, "these came lately with one:\n")
@@ -69,7 +70,10 @@ func newCARotate(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			old := opened.Active()
+			old, err := opened.Active()
+			if err != nil {
+				return err
+			}
 			if !cmd.Flags().Changed("root-only") {
 				generation.rootOnly = ca.IsSelfSigned(old)
 			}
@@ -131,7 +135,10 @@ func newCAActivate(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			old := opened.Active()
+			old, err := opened.Active()
+			if err != nil {
+				return err
+			}
 			if err := opened.Activate(number); err != nil {
 				return usageError{err}
 			}
@@ -139,7 +146,11 @@ func newCAActivate(s streams) *cobra.Command {
 				return err
 			}
 			r := rotated{Generation: number, Bundle: bundleFile(f.dir), Holders: []string{}, Seen: []string{}, Next: "it issued already"}
-			if !old.Equal(opened.Active()) {
+			present, err := opened.Active()
+			if err != nil {
+				return err
+			}
+			if !old.Equal(present) {
 				if r.Holders, err = holdersOf(cmd.Context(), opened, register.Digest(old.Raw)); err != nil {
 					return err
 				}

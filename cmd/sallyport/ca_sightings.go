@@ -36,7 +36,7 @@ func (f *seenFlags) seen(ctx context.Context, of *x509.Certificate) ([]string, e
 	for _, socket := range f.sockets {
 		found, err := seenAt(ctx, socket, of, time.Now())
 		if err != nil {
-			return nil, admin.Explain(socket, err)
+			return nil, admin.Explain(ctx, socket, err)
 		}
 		holders = append(holders, found...)
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/sallyport-project/sallyport/pki/ca"
 	"github.com/sallyport-project/sallyport/pki/issuer"
 	"github.com/sallyport-project/sallyport/pki/spiffe"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
@@ -47,18 +46,6 @@ good: to shut a consumer out for a while, suspend it.`,
 	return cmd
 }
 
-// addReason adds --reason.
-func addReason(cmd *cobra.Command, reason *string) {
-	cmd.Flags().StringVar(reason, "reason", ca.Unspecified.String(), "why: unspecified, key_compromise, superseded, cessation_of_operation, affiliation_changed, privilege_withdrawn or ca_compromise")
-	var names []string
-	for _, code := range ca.Reasons() {
-		if code != ca.CertificateHold { // it can be taken back, and ours cannot
-			names = append(names, code.String())
-		}
-	}
-	_ = cmd.RegisterFlagCompletionFunc("reason", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
-}
-
 // revocationOf is what exactly one of the flags chooses.
 func revocationOf(serial, consumer, identity string) (*adminv1.RevokeCertificatesRequest, error) {
 	request := &adminv1.RevokeCertificatesRequest{}
@@ -83,6 +70,9 @@ func revocationOf(serial, consumer, identity string) (*adminv1.RevokeCertificate
 
 // revoke asks the authority and tells what was revoked.
 func revoke(cmd *cobra.Command, s streams, f *authorityFlags, request *adminv1.RevokeCertificatesRequest) error {
+	if err := checkReason(request.GetReason()); err != nil {
+		return err
+	}
 	asked, done, err := f.open(cmd, s)
 	if err != nil {
 		return err
@@ -94,12 +84,8 @@ func revoke(cmd *cobra.Command, s streams, f *authorityFlags, request *adminv1.R
 	if err != nil {
 		return asUsage(err)
 	}
-	return writeMessage(cmd, s.out, revoked, func(w io.Writer, revoked *adminv1.RevokeCertificatesResponse) error {
-		if err := writeIssued(w, revoked.GetCertificates()); err != nil {
-			return err
-		}
-		return writePublished(w, revoked.GetPublished())
-	})
+	result := describeRevoked(revoked)
+	return write(cmd, s.out, result, result.text)
 }
 
 func newCACRL(s streams) *cobra.Command {

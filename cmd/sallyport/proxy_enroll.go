@@ -128,7 +128,9 @@ func newProxyRenew(s streams) *cobra.Command {
 		Short: "Renew this machine's certificate",
 		Long: `Gets the next certificate by the present one, with a new key, once two thirds of the present one's life are over. The files
 are replaced by renaming: Envoy and ` + "`sallyport serve`" + ` take them up by themselves. With --daemon it stays, renews in time
-and tries again what fails; it ends, with exit code 1, if the server refuses or the certificate has run out.`,
+and tries again what fails; it ends, with exit code 1, if the server refuses or the certificate has run out.
+
+Exit code: 0, also where it is too early, which is said; 1 if there is no next certificate; 2 if the folder is not one.`,
 		Example: `  sallyport proxy renew --dir /etc/envoy --daemon
   0 * * * * sallyport proxy renew --dir /etc/envoy`,
 		Args: cobra.NoArgs,
@@ -150,6 +152,10 @@ and tries again what fails; it ends, with exit code 1, if the server refuses or 
 				return err
 			}
 			renewed, err := folder.Renew(cmd.Context())
+			if errors.Is(err, holder.ErrNotDue) { // the present one is good
+				_, err := fmt.Fprintln(s.out, err)
+				return err
+			}
 			if err != nil {
 				return err
 			}
@@ -159,7 +165,7 @@ and tries again what fails; it ends, with exit code 1, if the server refuses or 
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "folder that proxy enroll has written (required)")
 	cmd.Flags().BoolVar(&daemon, "daemon", false, "stay, and renew in time until SIGTERM")
-	cmd.Flags().BoolVar(&force, "force", false, "also before two thirds of its life are over")
+	cmd.Flags().BoolVar(&force, "force", false, "also before two thirds of its life are over; before one third the server gives none, unless its authority has changed")
 	_ = cmd.MarkFlagRequired("dir") // the flag exists
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd

@@ -1,0 +1,112 @@
+package question_test
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/envoy/routing"
+	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
+)
+
+// trial is one request.
+type trial struct {
+	*world
+	inquiry *adminv1.Inquiry
+	hop     scenario.Hop
+	// token is set if it has an Authorization header.
+	token bool
+	// chosen is the route, once it is known: it is the same for all callers.
+	chosen *routing.Decision
+	// truths of each consumer at noon, once they are known.
+	truths map[string][][]scenario.Passage
+}
+
+func (w *world) trial() *trial {
+	scheme, listener := "https", w.model.Gateway("edge").Listener("https")
+	if plain := w.model.Gateway("edge").Listener("plain"); plain != nil && w.chance(20) {
+		scheme, listener = "http", plain
+	}
+	host := w.one(hosts)
+	url := scheme + "://" + host + w.path(w.literal)
+	t := &trial{world: w, inquiry: &adminv1.Inquiry{Method: w.one(methods), Url: url, Via: "edge"}, truths: map[string][][]scenario.Passage{}}
+	t.hop = scenario.Hop{Listener: listener, Request: routing.Request{Method: t.inquiry.GetMethod(), Host: host, Path: url[len(scheme)+3+len(host):], Headers: http.Header{}}}
+	if scheme == "https" {
+		t.hop.Request.SNI = host
+	}
+	header := func(name, value string) {
+		t.inquiry.Headers = append(t.inquiry.Headers, &adminv1.Header{Name: name, Value: value})
+		t.hop.Request.Headers[name] = []string{value}
+	}
+	if w.chance(20) {
+		header("x-version", w.one([]string{"1", "2"}))
+	}
+	if t.token = w.chance(3); t.token {
+		header("authorization", "Bearer x")
+	}
+	return t
+}
+
+// truthsOf is what becomes of the request with each of a consumer's certificates; of nobody, without one.
+func (t *trial) truthsOf(consumer string) [][]scenario.Passage {
+	t.t.Helper()
+	if t.truths[consumer] == nil {
+		t.truths[consumer] = t.truth(noon, t.of(consumer)...)
+	}
+	return t.truths[consumer]
+}
+
+// truth is what becomes of the request with each of these credentials.
+func (t *trial) truth(at time.Time, with ...scenario.Credentials) [][]scenario.Passage {
+	t.t.Helper()
+	estate := t.at(at)
+	if t.chosen == nil {
+		chosen, err := estate.Choose(t.hop)
+		if err != nil {
+			t.t.Fatal(err)
+		}
+		t.chosen = &chosen
+	}
+	var all [][]scenario.Passage
+	for _, credentials := range with {
+		hop := t.hop
+		hop.Credentials = credentials
+		first, err := estate.PassBy(t.t.Context(), hop, *t.chosen)
+		if err != nil {
+			t.t.Fatal(err)
+		}
+		passages := []scenario.Passage{first}
+		if first.Next != nil {
+			rest, err := estate.Follow(t.t.Context(), *first.Next)
+			if err != nil {
+				t.t.Fatal(err)
+			}
+			passages = append(passages, rest...)
+		}
+		all = append(all, passages)
+	}
+	return all
+}
+
+// of are the credentials of a consumer: each of its certificates, or none.
+func (w *world) of(consumer string) []scenario.Credentials {
+	var all []scenario.Credentials
+	for _, certificate := range w.certificates[consumer] {
+		all = append(all, scenario.Credentials{Certificate: certificate})
+	}
+	if len(all) == 0 {
+		return []scenario.Credentials{{}}
+	}
+	return all
+}
+
+// admitted tells whether the first gateway lets the request in.
+func admitted(passages []scenario.Passage) bool {
+	return passages[0].Decision != nil && passages[0].Decision.Allowed
+}
+
+// arrived tells whether the request reaches an API.
+func arrived(passages []scenario.Passage) bool {
+	last := passages[len(passages)-1]
+	return last.Decision != nil && last.Decision.Allowed
+}
