@@ -1,5 +1,5 @@
 # The developers' front door: `make` lists the targets. From a fresh clone, each one fetches and
-# builds what it needs: Go 1.26, a C compiler, Python 3 with pip, and GNU make are the prerequisites.
+# builds what it needs: Go 1.26, a C compiler, Python 3 with pip, Node 20 with npm, and GNU make are the prerequisites.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,6 +12,7 @@ EXAMPLE  ?= partner-certificates
 FUZZTIME ?= 30s
 TEST_FUZZTIME ?= 3s
 BENCH    ?= .
+CHROMIUM ?= chromium
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 TOOLS    := .tools/bin
@@ -60,19 +61,25 @@ test-unit: envoy object-store cloud-mock ## Run the unit, golden and CLI tests
 	$(GOTEST) $(unit_packages)
 
 .PHONY: test-integration
-test-integration: build envoy object-store cloud-mock ## Run the built binary against real Envoys
+test-integration: build envoy object-store cloud-mock idp ## Run the built binary against real Envoys
 	$(GOTEST) -count=1 $(integration_packages)
 
 .PHONY: test-race
-test-race: build envoy object-store cloud-mock ## Run all tests under the race detector
+test-race: build envoy object-store cloud-mock idp ## Run all tests under the race detector
 	$(GOTEST) -race -p 1 ./...
+
+# What a browser shows where a test fails is kept below bin/_artifacts.
+.PHONY: test-browser
+test-browser: chromium build envoy browser-driver ## Sign in to an example's page with a real browser (CHROMIUM=chromium)
+	SALLYPORT_BROWSER="$$(command -v '$(CHROMIUM)')" $(GOTEST) -count=1 -v -run '^TestTheAppInARealBrowser$$' \
+		-artifacts -outputdir '$(CURDIR)/bin' ./integration
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target in turn (FUZZTIME=30s)
 	tools/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: build envoy object-store ## Run the benchmarks (BENCH=regexp)
+bench: build envoy object-store idp ## Run the benchmarks (BENCH=regexp)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -timeout 60m ./...
 
 ## Generating and checking
@@ -112,6 +119,20 @@ $(TOOLS)/versitygw: tools/versitygw/go.mod tools/versitygw/go.sum
 .PHONY: cloud-mock
 cloud-mock: ## Install the server that stands for Secrets Manager and KMS in tests
 	@tools/install-moto
+
+.PHONY: idp
+idp: ## Install the identity provider that integration tests start
+	@tools/install-npm idp oidc-provider
+
+# It is the system's own, and nothing of the system's is installed here.
+.PHONY: chromium
+chromium:
+	@command -v '$(CHROMIUM)' >/dev/null || { echo 'there is no $(CHROMIUM): install it (Debian: apt-get install chromium)' \
+		'or name another, as in `make test-browser CHROMIUM=/path/to/chrome`' >&2; exit 1; }
+
+.PHONY: browser-driver
+browser-driver:
+	@tools/install-npm browser playwright-core
 
 $(TOOLS)/buf:                package := github.com/bufbuild/buf/cmd/buf
 $(TOOLS)/protoc-gen-go:      package := google.golang.org/protobuf/cmd/protoc-gen-go

@@ -125,3 +125,19 @@ spec:
 	}
 	return y.String()
 }
+
+// BenchmarkDecideOnATokenThatGoesOn is a decision on a remembered token, in whose place one of ours goes on.
+func BenchmarkDecideOnATokenThatGoesOn(b *testing.B) {
+	p := newPort(b, func(c *authz.Config) { c.Sink = audit.SinkFunc(func(audit.Record) {}) })
+	check := p.check(p.call("search-minted", "/vessels/search/minted", p.idp.user("alice", "vessel.read")))
+	if _, decision, err := p.Decide(b.Context(), "edge", check); err != nil || decision.Reason != reason.Everyone {
+		b.Fatal(decision.Reason, decision.Detail, err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for b.Loop() {
+		if _, _, err := p.Decide(b.Context(), "edge", check); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -9,7 +9,9 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/asker"
 	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/policy"
+	"github.com/sallyport-project/sallyport/authz/tokens"
 )
 
 // DefaultGrace is how long a version of a policy is kept that is not current any more, where nobody can tell whether a
@@ -35,9 +37,19 @@ type Config struct {
 	Grace time.Duration
 	// Uncounted leaves the limits of Consumers out of account: for a Service that answers questions, and no proxies.
 	Uncounted bool
+	// Tokens judge callers' tokens, and give those that go on to upstreams. They are applied with the Service, so no two share them; whoever
+	// made them runs them. If nil, no token but our own is taken, and none is got from anybody.
+	Tokens *tokens.Tokens
+	// Judge, if not nil, judges callers' tokens in the place of Tokens, and Planned has what goes on to upstreams told in the decision's
+	// steps, and not got: for a Service that answers questions about what another has in force.
+	Judge   Judge
+	Planned bool
 	// CacheSize is how many certificates are remembered; identity.DefaultCacheSize if zero.
 	CacheSize int
 }
+
+// Judge judges a token by the named Providers at a moment; tokens.Tokens has one.
+type Judge func(ctx context.Context, providers, audiences []string, token string, now time.Time) *bearer.Verdict
 
 // Observer sees decisions with the requests that they are about. It must be safe for concurrent use, and must neither block
 // nor change anything: a request waits for it.
@@ -61,5 +73,10 @@ func (c *Config) complete() error {
 	if c.Grace == 0 {
 		c.Grace = DefaultGrace
 	}
-	return nil
+	if c.Tokens != nil {
+		return nil
+	}
+	var err error
+	c.Tokens, err = tokens.New(tokens.Config{Logger: c.Logger.Named("tokens"), Clock: c.Clock, Substitute: tokens.Nobody{}})
+	return err
 }

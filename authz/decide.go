@@ -24,7 +24,7 @@ import (
 // The decision is never nil. The error is the gRPC error that a proxy of another group would get; the response is nil
 // then.
 func (s *Service) Decide(ctx context.Context, group string, check *authv3.CheckRequest) (*authv3.CheckResponse, *policy.Decision, error) {
-	return s.decide(ctx, check, inProcess(group), (*policy.Engine).Evaluate)
+	return s.decide(ctx, check, inProcess(group), asPresented)
 }
 
 // identify tells who asks.
@@ -36,7 +36,14 @@ func inProcess(group string) identify {
 }
 
 // evaluation judges a request by an engine.
-type evaluation func(*policy.Engine, *request.Request, time.Time) *policy.Decision
+type evaluation struct {
+	by func(*policy.Engine, *request.Request, time.Time, policy.TokenJudge) *policy.Decision
+	// presumed is set for a caller that there is not: it gets no tokens.
+	presumed bool
+}
+
+// asPresented is the evaluation of requests of proxies.
+var asPresented = evaluation{by: (*policy.Engine).Evaluate}
 
 var errNotYours = status.Error(codes.PermissionDenied, "only the proxies of the group that serves the gateway may ask")
 
@@ -75,8 +82,10 @@ func (s *Service) decide(ctx context.Context, check *authv3.CheckRequest, who id
 type basis struct {
 	asker   asker.Asker
 	replies *reply.Policy // of the policy that the rule has now; nil if there is none
-	// quota is what the caller has left; nil if it is not limited, or was not let in.
-	quota *limit.Quota
+	// with is what the caller has left, if it is limited, and what goes on or is answered, if it was let in. It may hold a token.
+	with reply.With
+	// onward is what goes on, as records call it, and onwardProvider who gave it.
+	onward, onwardProvider string
 	// revision of the configuration; empty if there is none.
 	revision string
 }
@@ -85,6 +94,7 @@ type basis struct {
 func (s *Service) record(d *policy.Decision, by basis, started time.Time, seen int) bool {
 	err := s.settings.Sink.Record(audit.NewRecord(d, audit.Circumstances{
 		Time: started, Duration: s.settings.Clock().Sub(started), Status: seen, Asker: by.asker.Name, Revision: by.revision,
+		Onward: by.onward, OnwardProvider: by.onwardProvider,
 	}))
 	return err == nil || !d.Allowed
 }
@@ -119,17 +129,23 @@ func (s *Service) judge(ctx context.Context, r *request.Request, malformed error
 	if !known {
 		return policy.Deny(r, policy.StepPolicy, reason.PolicyUnknown, "what the route refers to did not become known in time"), by
 	}
-	decision = evaluate(now.engine, r, s.settings.Clock())
+	moment := s.settings.Clock()
+	decision = evaluate.by(now.engine, r, moment, s.judgeToken(ctx, r, moment))
 	if ctx.Err() != nil {
 		return policy.Deny(r, policy.StepRequest, reason.Deadline, "the time for the decision ran out"), by
 	}
-	by.quota = s.count(now, decision)
+	by.with.Quota = s.count(now, decision)
+	if evaluate.presumed || s.settings.Planned {
+		s.plan(decision, &by)
+	} else {
+		s.forward(ctx, decision, &by)
+	}
 	return decision, by
 }
 
 // count counts an admitted request of a consumer that is limited, and refuses it if it is one too many.
 func (s *Service) count(now *view, decision *policy.Decision) *limit.Quota {
-	if !decision.Allowed || decision.Consumer == "" || s.settings.Uncounted {
+	if !decision.Counts() || s.settings.Uncounted {
 		return nil
 	}
 	quota := now.limits.Take(decision.Consumer, s.settings.Clock())
@@ -164,9 +180,12 @@ func refuse(r *request.Request, malformed error) *policy.Decision {
 
 // answer renders a decision, and returns the status that the caller sees. A denial can always be rendered.
 func (s *Service) answer(d *policy.Decision, by basis) (*authv3.CheckResponse, int, error) {
-	response, err := reply.Render(by.replies, d, by.quota)
-	if err != nil {
+	response, err := reply.Render(by.replies, d, by.with)
+	switch {
+	case err != nil:
 		return nil, 0, err
+	case d.Allowed && by.with.Answer != nil:
+		return response, by.with.Answer.Status, nil
 	}
 	return response, reply.Status(by.replies, d), nil
 }

@@ -13,13 +13,14 @@ import (
 // Decider is the type of Decide.
 type Decider func(ctx context.Context, group string, check *authv3.CheckRequest) (*authv3.CheckResponse, *policy.Decision, error)
 
-// DecideAs returns Decide for a hypothetical caller; what the check says of certificates counts for nothing. No proxy reaches
-// it: it is for a Service of one's own, which answers `explain`, `who-can` and `can`.
+// DecideAs returns Decide for a hypothetical caller; what the check says of certificates counts for nothing. What goes on to the
+// upstream is told in the decision's steps, and not got. No proxy reaches it: it is for a Service of one's own, which answers
+// `explain`, `who-can` and `can`.
 func (s *Service) DecideAs(h policy.Hypothesis) Decider {
 	return func(ctx context.Context, group string, check *authv3.CheckRequest) (*authv3.CheckResponse, *policy.Decision, error) {
-		return s.decide(ctx, check, inProcess(group), func(e *policy.Engine, r *request.Request, _ time.Time) *policy.Decision {
-			return e.EvaluateAs(r, h)
-		})
+		return s.decide(ctx, check, inProcess(group), evaluation{presumed: true, by: func(e *policy.Engine, r *request.Request, _ time.Time, tokens policy.TokenJudge) *policy.Decision {
+			return e.EvaluateAs(r, h, tokens)
+		}})
 	}
 }
 

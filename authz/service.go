@@ -59,6 +59,7 @@ func (s *Service) Apply(model *config.Model, material *inventory.Snapshot) {
 	defer s.applying.Unlock()
 	before := s.view.Load()
 	now := s.settings.Clock()
+	s.settings.Tokens.Apply(model, material) // first: a policy never meets a Provider that is not there yet
 	engine := policy.Compile(policy.Input{
 		Model: model, Material: material, Verifier: s.verifier, Now: now, Previous: before.engine, Grace: s.settings.Grace,
 		Keep: func(name, version string, since time.Time) bool { return s.keeps(name, version, since, now) },
@@ -94,6 +95,6 @@ func (s *Service) keeps(name, version string, since, now time.Time) bool {
 // Check answers a proxy. An asker that cannot be identified, or asks about another group's gateway, gets the gRPC error
 // PermissionDenied; every other request gets a decision.
 func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (*authv3.CheckResponse, error) {
-	response, _, err := s.decide(ctx, check, s.settings.Identify, (*policy.Engine).Evaluate)
+	response, _, err := s.decide(ctx, check, s.settings.Identify, asPresented)
 	return response, err
 }

@@ -64,7 +64,10 @@ func (b *builder) authorizeRule(d *document.Document, m *sallyportv1.AuthorizeRu
 		ConsumerPermissions: m.GetPermissions() == sallyportv1.PermissionSource_PERMISSION_SOURCE_CONSUMER_ROLES,
 		ConsumerRoles:       lookupAll(b, b.model.roles, d, at+".consumer_roles.names", "Role", m.GetConsumerRoles().GetNames()),
 		Consumers:           lookupAll(b, b.model.consumers, d, at+".consumers.names", "Consumer", m.GetConsumers().GetNames()),
+		TokenRoles:          m.GetTokenRoles().GetNames(),
+		TokenScopes:         m.GetScopes().GetNames(),
 		Everyone:            m.GetEveryone(),
+		Shadow:              m.GetShadow(),
 	}
 	if m.GetWhen() != "" {
 		var err error
@@ -79,6 +82,9 @@ func (b *builder) authorizeRule(d *document.Document, m *sallyportv1.AuthorizeRu
 func (b *builder) authenticate(d *document.Document, m *sallyportv1.Authenticate, at string) Authenticate {
 	a := Authenticate{Origin: origin(d, at), Anonymous: m.GetAnonymous() != nil}
 	a.Certificate = lookupAll(b, b.model.truststores, d, at+".certificate.truststores", "Truststore", m.GetCertificate().GetTruststores())
+	a.Tokens = lookupAll(b, b.model.providers, d, at+".jwt.providers", "Provider", m.GetJwt().GetProviders())
+	a.Audiences = m.GetJwt().GetAudiences()
+	b.audiences(d, at+".jwt", a)
 	for i, method := range m.GetAnyOf().GetMethods() {
 		a.AnyOf = append(a.AnyOf, b.authenticate(d, method, fmt.Sprintf("%s.any_of.methods[%d]", at, i)))
 	}
@@ -86,6 +92,51 @@ func (b *builder) authenticate(d *document.Document, m *sallyportv1.Authenticate
 		a.AllOf = append(a.AllOf, b.authenticate(d, method, fmt.Sprintf("%s.all_of.methods[%d]", at, i)))
 	}
 	return a
+}
+
+// audiences wants the audiences of a method to be those of its Providers. Where one of these is ourselves they must be given: only the
+// policy knows which upstream it stands before.
+func (b *builder) audiences(d *document.Document, at string, a Authenticate) {
+	for _, p := range a.Tokens {
+		if p.Mint != nil && len(a.Audiences) == 0 {
+			b.fail(d, at+".audiences", "is missing: the Provider %q (%s) makes tokens for several upstreams, and one upstream takes its own alone", p.Name, p.Origin)
+		}
+	}
+	if slices.ContainsFunc(a.Tokens, func(p *Provider) bool { return p.Mint != nil }) {
+		return
+	}
+	for i, audience := range a.Audiences {
+		if len(a.Tokens) > 0 && !slices.ContainsFunc(a.Tokens, func(p *Provider) bool { return slices.Contains(p.Audiences, audience) }) {
+			b.fail(d, fmt.Sprintf("%s.audiences[%d]", at, i), "no Provider here has the audience %q", audience)
+		}
+	}
+}
+
+// AsksForToken tells whether somebody may authenticate so with a bearer token.
+func (a Authenticate) AsksForToken() bool {
+	for range a.Providers {
+		return true
+	}
+	return false
+}
+
+// Providers calls yield with each Provider whose tokens may identify a caller.
+func (a Authenticate) Providers(yield func(*Provider) bool) {
+	a.providers(yield)
+}
+
+func (a Authenticate) providers(yield func(*Provider) bool) bool {
+	for _, p := range a.Tokens {
+		if !yield(p) {
+			return false
+		}
+	}
+	for _, m := range append(slices.Clone(a.AnyOf), a.AllOf...) {
+		if !m.providers(yield) {
+			return false
+		}
+	}
+	return true
 }
 
 // DemandsCertificate tells whether nobody authenticates so without a client certificate.

@@ -25,7 +25,7 @@ func Build(documents []*document.Document, complete bool) (*Model, document.Prob
 	b := &builder{
 		model: &Model{
 			authorities: map[string]*Authority{}, truststores: map[string]*Truststore{}, certificates: map[string]*Certificate{},
-			gateways: map[string]*Gateway{}, roles: map[string]*Role{}, consumers: map[string]*Consumer{},
+			providers: map[string]*Provider{}, gateways: map[string]*Gateway{}, roles: map[string]*Role{}, consumers: map[string]*Consumer{},
 			policies: map[string]*Policy{}, upstreams: map[string]*Upstream{}, routes: map[string]*Route{}, tests: map[string]*Test{},
 		},
 		documents:  map[string]map[string]*document.Document{},
@@ -65,18 +65,24 @@ func (b *builder) build() {
 	each(b, "Authority", b.authority)
 	each(b, "Truststore", b.truststore)
 	each(b, "Certificate", b.certificate)
+	each(b, "Provider", b.provider)
+	b.providersDistinct()
 	each(b, "Upstream", b.upstream)
+	b.audiencesDistinct()
 	each(b, "Gateway", b.gateway)
 	b.listenersDistinct()
 	// Routes and Roles refer to policies, and policies to Roles and Consumers: names first, contents after.
 	each(b, "Role", b.declareRole)
 	each(b, "Consumer", b.consumer)
 	b.consumersDistinct()
+	b.tokensDistinct()
+	each(b, "Provider", b.grants)
 	each(b, "Policy", b.policy)
 	each(b, "Route", b.route)
 	each(b, "Role", b.permissions)
 	each(b, "Test", b.test)
 	b.virtualHosts()
+	b.exchanges()
 	b.model.forwardable = forwardable(b.model.policies)
 }
 
@@ -114,6 +120,16 @@ func (b *builder) fail(d *document.Document, path, format string, args ...any) {
 
 func (b *builder) warnAt(origin Origin, format string, args ...any) {
 	b.problems = append(b.problems, document.Problem{Severity: document.Warning, Origin: origin, Message: fmt.Sprintf(format, args...)})
+}
+
+// anyBroken tells whether some document of a kind is broken, so that what seems to be missing may stand there.
+func (b *builder) anyBroken(kind string) bool {
+	for _, d := range b.documents[kind] {
+		if d.Broken() {
+			return true
+		}
+	}
+	return false
 }
 
 // lookup resolves a reference by name. Where nothing of that name was built it reports so, unless the document is there

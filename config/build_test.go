@@ -35,7 +35,7 @@ func TestThreeMistakesInThreeFilesAreThreeMessages(t *testing.T) {
 		replace("roles: [reader]", "role: [reader]").
 		replace("policy: partners}", "policy: partner}").
 		replace("port: 8443", "port: 84430"),
-		"access.yaml:13:3: error: spec.role: no such field; expected one of certificates, roles, attributes, rate_limit, contact, suspended, valid_from, valid_until; did you mean `roles`?",
+		"access.yaml:13:3: error: spec.role: no such field; expected one of certificates, roles, attributes, rate_limit, contact, suspended, valid_from, valid_until, tokens; did you mean `roles`?",
 		"edge.yaml:9:11: error: spec.listeners[0].port: expected a whole number from 1 to 65535, found 84430",
 		"routes.yaml:8:81: error: spec.rules[0].policy: there is no Policy \"partner\"; did you mean `partners`?",
 	)
@@ -80,7 +80,7 @@ func TestNothingIsSaidOfWhatABrokenDocumentLeavesOut(t *testing.T) {
 		},
 		"a kind that is misspelt": {
 			base().replace("kind: Route", "kind: Rout"),
-			"routes.yaml:2:7: error: kind: expected one of Authority, Certificate, Consumer, Gateway, Policy, Role, Route, Test, Truststore, Upstream, found \"Rout\"; did you mean `Route`?",
+			"routes.yaml:2:7: error: kind: expected one of Authority, Certificate, Consumer, Gateway, Policy, Provider, Role, Route, Test, Truststore, Upstream, found \"Rout\"; did you mean `Route`?",
 		},
 		"a name that is missing": {
 			base().replace("metadata: {name: persons}", "metadata: {}"),
@@ -90,7 +90,7 @@ func TestNothingIsSaidOfWhatABrokenDocumentLeavesOut(t *testing.T) {
 			base().replace("permissions: consumer_roles", "consumers: [mapps]").
 				replace("forward: {headers: [{name: x-consumer, value: consumer.name}]}", "forward: {pass: [x-consumer]}").
 				replace("  roles: [reader]", "  rolls: [reader]"),
-			"access.yaml:13:3: error: spec.rolls: no such field; expected one of certificates, roles, attributes, rate_limit, contact, suspended, valid_from, valid_until; did you mean `roles`?",
+			"access.yaml:13:3: error: spec.rolls: no such field; expected one of certificates, roles, attributes, rate_limit, contact, suspended, valid_from, valid_until, tokens; did you mean `roles`?",
 		},
 		"a test that nothing refers to": {
 			base().add("t.yaml", resource("Test", "t", "{via: edge}")),

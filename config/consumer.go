@@ -43,6 +43,16 @@ func (b *builder) consumer(d *document.Document, m *sallyportv1.Consumer) {
 			Patterns: b.patterns(d, match, at),
 		})
 	}
+	for i, match := range spec.GetTokens() {
+		at := fmt.Sprintf("spec.tokens[%d]", i)
+		provider, found := lookup(b, b.model.providers, d, at+".provider", "Provider", match.GetProvider())
+		if found && provider.Mint != nil {
+			b.fail(d, at+".provider", "the Provider %q (%s) is ourselves: its tokens name the Consumer", provider.Name, provider.Origin)
+		}
+		c.Tokens = append(c.Tokens, &TokenMatch{
+			Consumer: c, Origin: origin(d, at), Provider: provider, ClientID: match.GetClientId(), Subject: match.GetSubject(),
+		})
+	}
 	c.Facts = b.facts(d, c, spec.GetAttributes())
 	b.model.consumers[d.Name] = c
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sallyport-project/sallyport/config/checkcontext"
 )
 
 // consumerWith is the base with more lines in the spec of its Consumer.
@@ -149,7 +151,7 @@ func TestARuleLeadsToUpstreamsOrAnswersByItself(t *testing.T) {
 	}
 	const me = "name: me, match: {exact: /whoami}, "
 	rule := build(t, with("{"+me+"whoami: true, policy: partners}")).Route("persons").Rules[0]
-	if !rule.WhoAmI || len(rule.Upstreams) != 0 {
+	if rule.Answer != checkcontext.AnswerWhoAmI || len(rule.Upstreams) != 0 {
 		t.Errorf("rule %+v", rule)
 	}
 	open := resource("Policy", "open", "{authenticate: {anonymous: {}}, authorize: [{name: all, everyone: true}]}")
@@ -160,7 +162,7 @@ func TestARuleLeadsToUpstreamsOrAnswersByItself(t *testing.T) {
 		"neither": {with("{" + me + "policy: partners}"), "routes.yaml:8:5: error: spec.rules[0]: leads nowhere: give `upstreams`, or `whoami: true`"},
 		"both":    {with("{" + me + "whoami: true, upstreams: [{name: api}], policy: partners}"), "routes.yaml:8:49: error: spec.rules[0].whoami: stands beside `upstreams`: give one of the two"},
 		"an answer to nobody": {with("{"+me+"whoami: true, policy: open}").add("open.yaml", open),
-			`routes.yaml:8:49: error: spec.rules[0].whoami: would answer nobody anything: the Policy "open" (open.yaml:1:1) asks for no certificate`},
+			`routes.yaml:8:49: error: spec.rules[0].whoami: would answer nobody anything: the Policy "open" (open.yaml:1:1) asks for no certificate and no token`},
 	} {
 		t.Run(name, func(t *testing.T) { expectProblems(t, test.files, test.want) })
 	}

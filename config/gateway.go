@@ -15,6 +15,10 @@ import (
 // DefaultAuthorizationTimeout is how long a proxy waits for a decision, unless its Gateway says otherwise.
 const DefaultAuthorizationTimeout = 200 * time.Millisecond
 
+// FetchingAuthorizationTimeout is how long a proxy waits for a decision that may have to ask a Provider over a network, unless its
+// Gateway has a longer one.
+const FetchingAuthorizationTimeout = 3 * time.Second
+
 // DefaultConnectTimeout is how long a connection to an upstream may take, unless the Upstream says otherwise.
 const DefaultConnectTimeout = 2 * time.Second
 
@@ -171,5 +175,6 @@ func (b *builder) upstream(d *document.Document, m *sallyportv1.Upstream) {
 			}
 		}
 	}
+	b.tokens(d, u, spec.GetToken())
 	b.model.upstreams[d.Name] = u
 }

@@ -16,6 +16,7 @@ type Model struct {
 	authorities  map[string]*Authority
 	truststores  map[string]*Truststore
 	certificates map[string]*Certificate
+	providers    map[string]*Provider
 	gateways     map[string]*Gateway
 	roles        map[string]*Role
 	consumers    map[string]*Consumer
@@ -36,6 +37,9 @@ func (m *Model) Revision() string { return m.revision }
 // request those that the request's own policy does not set or let pass are removed.
 func (m *Model) ForwardableHeaders() []string { return m.forwardable }
 
+// Documents are what the Model was built from: one for each resource, with the place where it is written.
+func (m *Model) Documents() []*document.Document { return m.documents }
+
 // The accessors below return resources sorted by name, or one by name (nil where there is none).
 
 // Authorities returns all Authorities by name.
@@ -52,6 +56,12 @@ func (m *Model) Certificates() []*Certificate { return sorted(m.certificates) }
 
 // Certificate returns the Certificate of that name, or nil.
 func (m *Model) Certificate(name string) *Certificate { return m.certificates[name] }
+
+// Providers returns all Providers by name.
+func (m *Model) Providers() []*Provider { return sorted(m.providers) }
+
+// Provider returns the Provider of that name, or nil.
+func (m *Model) Provider(name string) *Provider { return m.providers[name] }
 
 // Gateways returns all Gateways by name.
 func (m *Model) Gateways() []*Gateway { return sorted(m.gateways) }
@@ -194,7 +204,9 @@ type Entry struct {
 // VirtualHost is one hostname of an entry with its rules, the first that matches being the one that counts.
 type VirtualHost struct {
 	Hostname string
-	Rules    []*Rule
+	// CORS is nil where no page of another origin may call.
+	CORS  *CORS
+	Rules []*Rule
 }
 
 // ClientAuthMode is whether a caller's certificate is asked for.

@@ -29,6 +29,7 @@ type Permission struct {
 type Consumer struct {
 	Header
 	Certificates []*CertificateMatch
+	Tokens       []*TokenMatch
 	Roles        []*Role
 	Contact      string
 	Suspended    bool
@@ -118,9 +119,13 @@ type Authenticate struct {
 	Origin Origin
 	// Certificate lists truststores any of which may vouch for the caller's certificate.
 	Certificate []*Truststore
-	Anonymous   bool
-	AnyOf       []Authenticate
-	AllOf       []Authenticate
+	// Tokens lists Providers any of which may have issued the caller's bearer token.
+	Tokens []*Provider
+	// Audiences are those that count here; empty for all of the Providers'.
+	Audiences []string
+	Anonymous bool
+	AnyOf     []Authenticate
+	AllOf     []Authenticate
 }
 
 // AuthorizeRule lets callers in whom its form describes, where its condition holds; exactly one of the forms is set.
@@ -131,7 +136,11 @@ type AuthorizeRule struct {
 	ConsumerPermissions bool
 	ConsumerRoles       []*Role
 	Consumers           []*Consumer
-	Everyone            bool
+	// TokenRoles and TokenScopes are those of the caller's token, any one of which is enough.
+	TokenRoles, TokenScopes []string
+	Everyone                bool
+	// Shadow asks the rule and lets nobody in by it.
+	Shadow bool
 	// When is the further condition; nil where there is none.
 	When       *expression.Condition
 	WhenOrigin Origin
@@ -154,6 +163,8 @@ type Upstream struct {
 	TLS            *UpstreamTLS
 	HTTP2          bool
 	ConnectTimeout time.Duration
+	// Token is what it gets in the Authorization header.
+	Token TokenForwarding
 }
 
 // UpstreamTLS is how an upstream is called over TLS.
@@ -170,7 +181,22 @@ type Route struct {
 	Header
 	Gateway   *Gateway
 	Hostnames []string
-	Rules     []*Rule
+	// CORS is nil where no page of another origin may call.
+	CORS  *CORS
+	Rules []*Rule
+}
+
+// CORS is who may call from a browser's page of another origin.
+type CORS struct {
+	Origin Origin
+	// Origins are exact, or have `*` for the first label of their host.
+	Origins []string
+	// Methods are sorted and never empty.
+	Methods []string
+	// Headers and Exposed are names in lower case, sorted.
+	Headers, Exposed []string
+	Credentials      bool
+	MaxAge           time.Duration
 }
 
 // Rule is one match with its policy, and with its upstreams or a built-in answer.
@@ -179,12 +205,29 @@ type Rule struct {
 	Name   string
 	Origin Origin
 	Match  Match
-	// Upstreams are empty exactly where WhoAmI is set.
+	// Upstreams are empty exactly where Answer is set.
 	Upstreams []WeightedUpstream
-	// WhoAmI answers callers with what is known of them, without an upstream.
-	WhoAmI  bool
+	// Answer is empty, or what the authorization service answers by itself: one of the values of checkcontext.
+	Answer string
+	// Issuer is the Provider whose token endpoint, key set or metadata the answer is; nil for any other.
+	Issuer  *Provider
 	Policy  *Policy
 	Timeout time.Duration
+}
+
+// Fetches tells whether the decision on a request may have to ask a Provider over a network.
+func (r *Rule) Fetches() bool {
+	for _, u := range r.Upstreams {
+		if u.Upstream.Token.Fetches() {
+			return true
+		}
+	}
+	for p := range r.Policy.Authenticate.Providers {
+		if p.Remote() {
+			return true
+		}
+	}
+	return false
 }
 
 // MatchKind is how a rule matches the path.

@@ -98,7 +98,7 @@ func TestASuspensionIsSeenWhateverElseIsBroken(t *testing.T) {
 		"of a Consumer that nobody else knows": {base().add("z.yaml", resource("Consumer", "a", "{suspended: true}")), []string{"a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Suspensions(documentsOf(t, test.files)); !slices.Equal(got, test.want) {
+			if got := WithdrawalsOf(documentsOf(t, test.files)).Suspended; !slices.Equal(got, test.want) {
 				t.Errorf("suspended are %q, want %q", got, test.want)
 			}
 		})
@@ -108,7 +108,7 @@ func TestASuspensionIsSeenWhateverElseIsBroken(t *testing.T) {
 func TestAModelWithSuspensionsIsTheOneThatHadThemWritten(t *testing.T) {
 	model := build(t, base())
 	before := model.Revision()
-	got := model.WithSuspended([]string{"mapps", "nobody"})
+	got := model.Without(Withdrawals{Suspended: []string{"mapps", "nobody"}})
 	want := build(t, base().replace("  roles: [reader]\n", "  roles: [reader]\n  suspended: true\n"))
 	if !got.Consumer("mapps").Suspended || got.Revision() != want.Revision() {
 		t.Errorf("suspended: %t, revision %s, want %s", got.Consumer("mapps").Suspended, got.Revision(), want.Revision())
@@ -128,7 +128,7 @@ func TestAModelWithSuspensionsIsTheOneThatHadThemWritten(t *testing.T) {
 func TestAModelThatHasTheSuspensionsIsTheSame(t *testing.T) {
 	model := build(t, base().replace("  roles: [reader]\n", "  roles: [reader]\n  suspended: true\n"))
 	for _, names := range [][]string{nil, {"nobody"}, {"mapps"}} {
-		if model.WithSuspended(names) != model {
+		if model.Without(Withdrawals{Suspended: names}) != model {
 			t.Errorf("suspending %q makes another Model", names)
 		}
 	}

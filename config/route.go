@@ -17,7 +17,7 @@ const DefaultTimeout = 15 * time.Second
 
 func (b *builder) route(d *document.Document, m *sallyportv1.Route) {
 	spec := m.GetSpec()
-	r := &Route{Header: header(d, m.GetMetadata()), Hostnames: spec.GetHostnames()}
+	r := &Route{Header: header(d, m.GetMetadata()), Hostnames: spec.GetHostnames(), CORS: crossOrigin(d, spec.GetCors())}
 	r.Gateway, _ = lookup(b, b.model.gateways, d, "spec.gateway", "Gateway", spec.GetGateway())
 	if r.Gateway != nil {
 		for i, hostname := range r.Hostnames {
@@ -45,7 +45,6 @@ func (b *builder) rule(d *document.Document, r *Route, m *sallyportv1.RouteRule,
 	}
 	rule.Match = b.match(d, m.GetMatch(), at+".match")
 	rule.Policy, _ = lookup(b, b.model.policies, d, at+".policy", "Policy", m.GetPolicy())
-	rule.WhoAmI = m.GetWhoami()
 	b.answer(d, rule, m, at)
 	seen := map[string]bool{}
 	for i, u := range m.GetUpstreams() {
@@ -64,19 +63,6 @@ func (b *builder) rule(d *document.Document, r *Route, m *sallyportv1.RouteRule,
 		}
 	}
 	return rule
-}
-
-// answer wants a rule to lead to upstreams or to answer by itself, and one that answers with what a certificate tells to ask
-// for certificates.
-func (b *builder) answer(d *document.Document, rule *Rule, m *sallyportv1.RouteRule, at string) {
-	switch {
-	case !rule.WhoAmI && len(m.GetUpstreams()) == 0:
-		b.fail(d, at, "leads nowhere: give `upstreams`, or `whoami: true`")
-	case rule.WhoAmI && len(m.GetUpstreams()) > 0:
-		b.fail(d, at+".whoami", "stands beside `upstreams`: give one of the two")
-	case rule.WhoAmI && rule.Policy != nil && !rule.Policy.Authenticate.AsksForCertificate() && !b.unresolved[b.documents["Policy"][rule.Policy.Name]]:
-		b.fail(d, at+".whoami", "would answer nobody anything: the Policy %q (%s) asks for no certificate", rule.Policy.Name, rule.Policy.Origin)
-	}
 }
 
 func (b *builder) match(d *document.Document, m *sallyportv1.RouteMatch, at string) Match {
@@ -163,6 +149,7 @@ func (b *builder) virtualHosts() {
 				for _, hostname := range slices.Sorted(maps.Keys(rules[e])) {
 					host := &VirtualHost{Hostname: hostname, Rules: rules[e][hostname]}
 					b.order(host, reported)
+					b.crossOriginOf(host)
 					e.VirtualHosts = append(e.VirtualHosts, host)
 				}
 			}

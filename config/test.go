@@ -2,7 +2,10 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/sallyport-project/sallyport/config/document"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
@@ -37,20 +40,73 @@ func (b *builder) testCase(d *document.Document, c *sallyportv1.TestCase, at str
 	if name := c.GetExpect().GetUpstream(); name != "" {
 		lookup(b, b.model.upstreams, d, at+".expect.upstream", "Upstream", name)
 	}
-	switch caller := c.GetCaller().GetForm().(type) {
+	for name := range c.GetExpect().GetAnswerHeaders() {
+		if name != strings.ToLower(name) {
+			b.fail(d, fmt.Sprintf("%s.expect.answer_headers[%q]", at, name), "write the names of headers in lower case")
+		}
+	}
+	b.testCaller(d, c.GetCaller(), at+".caller")
+	if c.GetCaller().GetToken() != nil {
+		b.testToken(d, c.GetCaller().GetToken(), at+".caller.token")
+		for name := range c.GetRequest().GetHeaders() {
+			if strings.EqualFold(name, "authorization") {
+				b.fail(d, fmt.Sprintf("%s.request.headers[%q]", at, name), "stands beside the caller's `token`, which is sent in this header: give one of the two")
+			}
+		}
+	}
+}
+
+func (b *builder) testCaller(d *document.Document, m *sallyportv1.TestCaller, at string) {
+	switch caller := m.GetForm().(type) {
+	case nil:
+		if m != nil && m.GetToken() == nil {
+			b.fail(d, at, "says nothing: give a form, a `token`, or both; leave it out for a caller who shows neither")
+		}
 	case *sallyportv1.TestCaller_Consumer:
-		consumer, ok := lookup(b, b.model.consumers, d, at+".caller.consumer", "Consumer", caller.Consumer)
+		consumer, ok := lookup(b, b.model.consumers, d, at+".consumer", "Consumer", caller.Consumer)
 		if ok && !hasNamedCertificate(consumer) {
-			b.fail(d, at+".caller.consumer", "the Consumer %q is recognised by fingerprints, serial numbers or patterns alone: no certificate can be made for a test", caller.Consumer)
+			b.fail(d, at+".consumer", "the Consumer %q is recognised by fingerprints, serial numbers or patterns alone: no certificate can be made for a test", caller.Consumer)
 		}
 	case *sallyportv1.TestCaller_Certificate:
 		name := caller.Certificate.GetAuthority()
 		_, isTruststore := b.model.truststores[name]
 		if name != UnknownAuthority && !isTruststore {
-			lookup(b, b.model.authorities, d, at+".caller.certificate.authority", "Authority", name)
+			lookup(b, b.model.authorities, d, at+".certificate.authority", "Authority", name)
 		}
 	case *sallyportv1.TestCaller_Presents:
-		lookup(b, b.model.certificates, d, at+".caller.presents", "Certificate", caller.Presents)
+		lookup(b, b.model.certificates, d, at+".presents", "Certificate", caller.Presents)
+	}
+}
+
+// testToken checks that such a token can be made.
+func (b *builder) testToken(d *document.Document, m *sallyportv1.TestToken, at string) {
+	p, found := lookup(b, b.model.providers, d, at+".provider", "Provider", m.GetProvider())
+	if found && p.Mint != nil {
+		if m.GetAudience() == "" {
+			b.fail(d, at+".audience", "is missing: the Provider %q (%s) is ourselves, and has no audiences of its own", p.Name, p.Origin)
+		}
+		if m.GetIdToken() {
+			b.fail(d, at+".id_token", "cannot be: the Provider %q (%s) is ourselves, and makes no ID tokens", p.Name, p.Origin)
+		}
+	}
+	b.testBinding(d, m.GetBoundTo(), at+".bound_to")
+}
+
+// testBinding checks that there is one certificate of the name to which a token is to be bound.
+func (b *builder) testBinding(d *document.Document, name, at string) {
+	if name == "" {
+		return
+	}
+	consumer, isConsumer := b.model.consumers[name]
+	certificate, isCertificate := b.model.certificates[name]
+	switch {
+	case isConsumer && isCertificate:
+		b.fail(d, at, "is the name of a Consumer (%s) and of a Certificate (%s)", consumer.Origin, certificate.Origin)
+	case isConsumer && !hasNamedCertificate(consumer):
+		b.fail(d, at, "the Consumer %q is recognised by fingerprints, serial numbers or patterns alone: no certificate can be made for a test", name)
+	case !isConsumer && !isCertificate && b.complete && b.documents["Consumer"][name] == nil && b.documents["Certificate"][name] == nil:
+		names := slices.Concat(slices.Sorted(maps.Keys(b.documents["Consumer"])), slices.Sorted(maps.Keys(b.documents["Certificate"])))
+		b.fail(d, at, "there is no Consumer and no Certificate %q%s", name, document.DidYouMean(name, names))
 	}
 }
 

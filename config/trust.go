@@ -83,6 +83,8 @@ var (
 	// Private keys come from no bucket: too many can read one, and it keeps what was deleted.
 	ofPrivateKey = []string{"file:", "env:", "secretsmanager:"}
 	ofSigner     = []string{"file:", "env:", "secretsmanager:", "awskms:"}
+	// Public keys are no secret, and who can write them can make any token.
+	ofKeySet = []string{"file:", "env:", "s3:"}
 	// Lists and registers are signed, so that an address will do.
 	ofList = []string{"file:", "env:", "s3:", "https:", "http:"}
 

@@ -18,6 +18,7 @@ func (b *builder) warn() {
 	b.warnOfPermissions()
 	b.warnOfConsumers()
 	b.warnOfServerNames()
+	b.warnOfTokens()
 }
 
 // warnOfTruststores finds policies that ask for a certificate at an entry which none can come by.
@@ -53,7 +54,7 @@ func (b *builder) warnOfPolicies() {
 			b.warnAt(p.Origin, "no rule of any Route uses the Policy %q", p.Name)
 		}
 		for _, rule := range p.Authorize {
-			if !rule.Everyone && !p.Authenticate.AsksForCertificate() {
+			if !rule.Everyone && !p.Authenticate.AsksForCertificate() && !p.Authenticate.AsksForToken() {
 				b.warnAt(rule.Origin, "the rule %q lets nobody in: callers of the Policy %q are all anonymous, and no Consumer", rule.Name, p.Name)
 			}
 		}
@@ -86,8 +87,8 @@ func reaches(r *Route, permission *Permission, path *template.Template) bool {
 // warnOfConsumers finds consumers that nobody can be.
 func (b *builder) warnOfConsumers() {
 	for _, c := range b.model.Consumers() {
-		if len(c.Certificates) == 0 {
-			b.warnAt(c.Origin, "nobody can be the Consumer %q: it has no certificates", c.Name)
+		if len(c.Certificates)+len(c.Tokens) == 0 {
+			b.warnAt(c.Origin, "nobody can be the Consumer %q: it has no certificates and no tokens", c.Name)
 		}
 		for _, match := range c.Certificates {
 			asked := slices.ContainsFunc(b.model.Gateways(), func(g *Gateway) bool {

@@ -36,7 +36,7 @@ func TestWarningsOfWhatCanNeverTakeEffect(t *testing.T) {
 		},
 		"a consumer without a certificate": {
 			base().replace("certificates: [{truststore: partners, subject_common_name: mapps}]\n  ", ""),
-			[]string{`access.yaml:8:1: warning: nobody can be the Consumer "mapps": it has no certificates`},
+			[]string{`access.yaml:8:1: warning: nobody can be the Consumer "mapps": it has no certificates and no tokens`},
 		},
 		"a consumer by a truststore that no listener asks for": {
 			base().add("z.yaml", resource("Truststore", "idle", "{bundle: 'file:a'}")).replace("{truststore: partners", "{truststore: idle"),

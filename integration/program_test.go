@@ -34,7 +34,7 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// program is a run of the built binary.
+// program is a run of the built binary, or of another program that tests need.
 type program struct {
 	*exec.Cmd
 	out, err output
@@ -45,9 +45,16 @@ type program struct {
 // start starts the binary; it is killed at the end of the test, if it still runs. Its files go below the test's folder.
 func start(t testing.TB, folder string, args ...string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(binary, args...), ended: make(chan struct{})}
+	command := exec.Command(binary, args...)
+	command.Env = append(os.Environ(), "TMPDIR="+folder, "XDG_STATE_HOME="+filepath.Join(folder, "state"))
+	return launch(t, command)
+}
+
+// launch starts a program; it is killed at the end of the test, if it still runs.
+func launch(t testing.TB, command *exec.Cmd) *program {
+	t.Helper()
+	p := &program{Cmd: command, ended: make(chan struct{})}
 	p.Stdout, p.Stderr = &p.out, &p.err
-	p.Env = append(os.Environ(), "TMPDIR="+folder, "XDG_STATE_HOME="+filepath.Join(folder, "state"))
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +66,8 @@ func start(t testing.TB, folder string, args ...string) *program {
 		_ = p.Process.Kill() // it may have ended
 		<-p.ended
 		if t.Failed() {
-			t.Logf("sallyport %s\nstandard output:\n%s\nstandard error:\n%s", strings.Join(args, " "), p.out.String(), p.err.String())
+			t.Logf("%s %s\nstandard output:\n%s\nstandard error:\n%s",
+				filepath.Base(p.Path), strings.Join(p.Args[1:], " "), p.out.String(), p.err.String())
 		}
 	})
 	return p

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/internal/fixture"
 	"github.com/sallyport-project/sallyport/authz/policy"
@@ -62,6 +63,46 @@ func TestARecordHoldsTheDecisionAndNoQuery(t *testing.T) {
 	}
 	if step := denial().Steps[0]; step.Origin.String() != "policies.yaml:3:1" || step.Outcome != policy.Denies {
 		t.Errorf("step %+v", step)
+	}
+}
+
+func TestARecordTellsOfTheTokenAndNeverTheToken(t *testing.T) {
+	d := &policy.Decision{
+		Request: &request.Request{ID: "id-2", Method: "GET", Path: "/vessels"}, Allowed: true, Reason: reason.ScopeHeld, Detail: "let in",
+		Token: &bearer.Token{
+			Provider: &config.Provider{Header: config.Header{Name: "corporate"}}, Issuer: "https://login.example.org", Subject: "alice", ClientID: "app",
+			ID: "jti-1", Expires: fixture.Noon, Raw: "secret.secret.secret", Claims: map[string]any{"email": "secret@example.org"},
+		},
+		Shadow: []policy.ShadowVerdict{{Policy: "vessels", Rule: "tight", Reason: reason.ScopeMissing}},
+	}
+	record := audit.NewRecord(d, audit.Circumstances{Time: fixture.Noon, Status: 200, Onward: "exchange", OnwardProvider: "corporate"})
+	encoded, err := json.Marshal(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"token_provider":"corporate"`, `"token_issuer":"https://login.example.org"`, `"token_subject":"alice"`, `"token_client_id":"app"`, `"token_id":"jti-1"`,
+		`"token_expires":"2030-01-02T12:00:00Z"`, `"onward":"exchange"`, `"onward_provider":"corporate"`,
+		`"shadow":[{"policy":"vessels","rule":"tight","would_allow":false,"reason":"scope_missing"}]`,
+	} {
+		if !strings.Contains(string(encoded), want) {
+			t.Errorf("no %s in %s", want, encoded)
+		}
+	}
+	var out bytes.Buffer
+	give(t, audit.Log{Logger: hclog.New(&hclog.LoggerOptions{Output: &out, JSONFormat: true})}, record)
+	if !strings.Contains(out.String(), `"token_subject":"alice"`) || !strings.Contains(out.String(), "vessels/tight would deny: scope_missing") {
+		t.Errorf("logged %s", out.String())
+	}
+	if strings.Contains(string(encoded)+out.String(), "secret") {
+		t.Errorf("the token is in %s or %s", encoded, out.String())
+	}
+	if got, want := record.Line(), "200 GET /vessels  corporate:alice  scope_held: let in"; got != want {
+		t.Errorf("line %q, want %q", got, want)
+	}
+	d.Allowed = false
+	if denied := audit.NewRecord(d, audit.Circumstances{Onward: "exchange"}); denied.Onward != "" {
+		t.Error("something went on with a request that did not")
 	}
 }
 

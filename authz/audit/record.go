@@ -79,9 +79,32 @@ type Record struct {
 	CertificateNotAfter time.Time `json:"certificate_not_after,omitzero"`
 	Truststore          string    `json:"truststore,omitempty"`
 
+	// The caller's token, which was accepted: who issued it, to whom, and which it is. The token itself is not here.
+	TokenProvider string    `json:"token_provider,omitempty"`
+	TokenIssuer   string    `json:"token_issuer,omitempty"`
+	TokenSubject  string    `json:"token_subject,omitempty"`
+	TokenClientID string    `json:"token_client_id,omitempty"`
+	TokenID       string    `json:"token_id,omitempty"`
+	TokenExpires  time.Time `json:"token_expires,omitzero"`
+	// Onward is what the upstream got in the Authorization header: `pass`, `exchange`, `acquire` or `mint`; empty for nothing, and where
+	// the request did not go on. OnwardProvider is whose token that is.
+	Onward         string `json:"onward,omitempty"`
+	OnwardProvider string `json:"onward_provider,omitempty"`
+	// Shadow is what the rules would have done that are only tried out.
+	Shadow []Shadow `json:"shadow,omitempty"`
+
 	// Duration of the decision, in nanoseconds in JSON.
 	Duration time.Duration `json:"duration_ns"`
 	Steps    []Step        `json:"steps,omitempty"`
+}
+
+// Shadow is what a rule that is only tried out would have done.
+type Shadow struct {
+	Policy     string        `json:"policy"`
+	Rule       string        `json:"rule"`
+	WouldAllow bool          `json:"would_allow"`
+	Reason     reason.Reason `json:"reason"`
+	Origin     Place         `json:"origin,omitzero"`
 }
 
 // Step is one step of the decision's trace.
@@ -112,6 +135,8 @@ type Circumstances struct {
 	Asker  string
 	// Revision of the configuration.
 	Revision string
+	// Onward and OnwardProvider are those of the Record.
+	Onward, OnwardProvider string
 }
 
 const maxPath = 2 << 10
@@ -136,6 +161,16 @@ func NewRecord(d *policy.Decision, c Circumstances) Record {
 		r.CertificateSHA256, r.CertificateSubject, r.CertificateSerial = certificate.SHA256, certificate.Subject, certificate.Serial
 		r.CertificateIssuer, r.CertificateNotAfter = certificate.Issuer, certificate.NotAfter
 	}
+	if token := d.Token; token != nil {
+		r.TokenProvider, r.TokenIssuer, r.TokenSubject = token.Provider.Name, token.Issuer, token.Subject
+		r.TokenClientID, r.TokenID, r.TokenExpires = token.ClientID, token.ID, token.Expires
+	}
+	if d.Allowed {
+		r.Onward, r.OnwardProvider = c.Onward, c.OnwardProvider
+	}
+	for _, s := range d.Shadow {
+		r.Shadow = append(r.Shadow, Shadow{s.Policy, s.Rule, s.WouldAllow, s.Reason, Place(s.Origin)})
+	}
 	return r
 }
 
@@ -150,11 +185,15 @@ func shorten(path string) string {
 // Line is the record on one line for people:
 //
 //	403 GET /v1/persons/1/alerts  nsp  permission_missing: no role of "nsp" permits …
+//	403 POST /vessels  corporate:alice  scope_missing: the token of the provider "corporate" …
 //	TLS edge/https  CN=mapps  certificate_expired: certificate has expired
 //
 // What cannot be printed is replaced.
 func (r Record) Line() string {
 	who := r.Consumer
+	if who == "" && r.TokenSubject != "" {
+		who = r.TokenProvider + ":" + r.TokenSubject
+	}
 	if who == "" {
 		who = r.CertificateSubject
 	}

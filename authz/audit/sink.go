@@ -62,9 +62,24 @@ func (l Log) Record(r Record) error {
 		"method", r.Method, "host", r.Host, "path", r.Path,
 		"consumer", r.Consumer, "truststore", r.Truststore,
 		"certificate_sha256", r.CertificateSHA256, "certificate_subject", r.CertificateSubject, "certificate_serial", r.CertificateSerial,
+		"token_provider", r.TokenProvider, "token_subject", r.TokenSubject, "token_client_id", r.TokenClientID, "token_id", r.TokenID,
+		"onward", r.Onward, "onward_provider", r.OnwardProvider, "shadow", shadowed(r.Shadow),
 		"role", r.Role, "revision", r.Revision, "asker", r.Asker, "duration_us", r.Duration.Microseconds(),
 	)
 	return nil
+}
+
+// shadowed are the rules that are only tried out, each with what it would have done; nil where there are none.
+func shadowed(verdicts []Shadow) []string {
+	var all []string
+	for _, v := range verdicts {
+		would := "deny"
+		if v.WouldAllow {
+			would = "allow"
+		}
+		all = append(all, v.Policy+"/"+v.Rule+" would "+would+": "+string(v.Reason))
+	}
+	return all
 }
 
 // Ring remembers the last records, for `explain`. It is safe for concurrent use.

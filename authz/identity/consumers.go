@@ -6,13 +6,17 @@ import (
 	"github.com/sallyport-project/sallyport/config"
 )
 
-// Consumers finds the consumer of a certificate in time that does not grow with their number, but for those that are matched by
+// Consumers finds the consumer of a certificate, or of a token, in time that does not grow with their number, but for those that are matched by
 // pattern alone: each of a truststore's patterns is tried on each of the certificate's names. It is immutable.
 type Consumers struct {
 	matches map[criterion][]*match
 	// patterned are the matches that have nothing to be filed under, by truststore.
 	patterned map[string][]*match
+	tokens    map[tokenCriterion][]*config.TokenMatch
 }
+
+// tokenCriterion is what a match of tokens is filed under: all that it wants.
+type tokenCriterion struct{ provider, clientID, subject string }
 
 // criterion is what a match is filed under: the most selective that it has.
 type criterion struct {
@@ -41,7 +45,9 @@ type match struct {
 
 // NewConsumers files the matches of all consumers.
 func NewConsumers(consumers []*config.Consumer) *Consumers {
-	c := &Consumers{matches: make(map[criterion][]*match), patterned: make(map[string][]*match)}
+	c := &Consumers{
+		matches: make(map[criterion][]*match), patterned: make(map[string][]*match), tokens: make(map[tokenCriterion][]*config.TokenMatch),
+	}
 	for _, consumer := range consumers {
 		for _, written := range consumer.Certificates {
 			m := &match{CertificateMatch: written, subjectDN: escape(written.SubjectDN), issuerDN: escape(written.IssuerDN)}
@@ -51,8 +57,33 @@ func NewConsumers(consumers []*config.Consumer) *Consumers {
 				c.patterned[m.Truststore.Name] = append(c.patterned[m.Truststore.Name], m)
 			}
 		}
+		for _, m := range consumer.Tokens {
+			if m.ClientID != "" || m.Subject != "" { // one without any criterion is never found
+				key := tokenCriterion{m.Provider.Name, m.ClientID, m.Subject}
+				c.tokens[key] = append(c.tokens[key], m)
+			}
+		}
 	}
 	return c
+}
+
+// FindToken returns the match by which a verified token of a Provider is a consumer's; client and subject are empty where the
+// token has none. It returns a match of another consumer as well if there is one: then nobody can say whose the token is.
+func (c *Consumers) FindToken(provider, clientID, subject string) (found, other *config.TokenMatch) {
+	for _, key := range [...]tokenCriterion{{provider, clientID, subject}, {provider, clientID, ""}, {provider, "", subject}} {
+		if key.clientID == "" && key.subject == "" {
+			continue
+		}
+		for _, m := range c.tokens[key] {
+			switch {
+			case found == nil:
+				found = m
+			case found.Consumer != m.Consumer && other == nil:
+				other = m
+			}
+		}
+	}
+	return found, other
 }
 
 // file chooses what a match is filed under. One that is by pattern alone has nothing; one without any criterion is never found.

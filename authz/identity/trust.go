@@ -13,6 +13,7 @@ import (
 // Trust is the truststores of one TLS entry with their present anchors, lists and registers. It is immutable.
 type Trust struct {
 	truststores []truststore
+	names       []string
 	// takesChain is set where one of them takes intermediates from callers.
 	takesChain bool
 	// key tells what is trusted here from what is trusted elsewhere or at another time.
@@ -49,6 +50,7 @@ func NewTrust(auth config.ClientAuth, material *inventory.Snapshot) *Trust {
 	}
 	for _, named := range auth.Truststores {
 		found := material.Truststores[named.Name]
+		t.names = append(t.names, named.Name)
 		write(named.Name)
 		if found == nil || len(found.Anchors) == 0 {
 			t.truststores = append(t.truststores, truststore{name: named.Name})
@@ -62,6 +64,9 @@ func NewTrust(auth config.ClientAuth, material *inventory.Snapshot) *Trust {
 	content.Sum(t.key[:0])
 	return t
 }
+
+// Names are those of the truststores, in the order of the TLS entry. Do not change them.
+func (t *Trust) Names() []string { return t.names }
 
 // TakesChain tells whether the certificates that a caller sends beside its own are of any use.
 func (t *Trust) TakesChain() bool { return t.takesChain }

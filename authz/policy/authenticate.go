@@ -1,8 +1,7 @@
 package policy
 
 import (
-	"time"
-
+	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/config"
@@ -10,10 +9,20 @@ import (
 
 // credentials are what came of one method.
 type credentials struct {
-	state    credentialState
-	vouchers []string          // of identified ones
-	refusal  *identity.Refusal // of refused ones
-	origin   config.Origin
+	state credentialState
+	// vouchers are the truststores that vouch for the certificate; empty unless a method identified the caller by it.
+	vouchers []string
+	// certificate is where the method stands that did.
+	certificate config.Origin
+	// token identified the caller; nil if none did.
+	token *bearer.Token
+	// tokenOrigin is where the method stands that took it.
+	tokenOrigin config.Origin
+	// together is set where certificate and token were both demanded, and so must belong to one caller.
+	together bool
+	// finding is why the caller is not identified: what is wrong, of refused ones, and what is missing, of absent ones.
+	finding finding
+	origin  config.Origin
 }
 
 type credentialState int
@@ -23,32 +32,66 @@ const (
 	absent credentialState = iota
 	// anonymous: the method asks for nothing.
 	anonymous
-	// identified: by certificate.
+	// identified: by certificate, by token, or by both.
 	identified
 	// refused: what was presented is bad.
 	refused
 )
 
 // authenticate finds out who is calling, by the methods of a policy. A policy that has no certificate method ignores the
-// certificate.
+// certificate, unless the caller's token is bound to it. A token is never ignored: one that no method takes is refused,
+// whoever else the caller may be.
 func (ev *evaluation) authenticate(v *version) (caller, *finding) {
-	if !v.usesCertificates {
+	presented := ev.presentsToken()
+	if presented && !v.usesTokens() {
+		return caller{}, &finding{StepCredentials, reason.CredentialsNotAccepted,
+			"the request has an Authorization header, and the policy names no provider who could vouch for it", v.origin}
+	}
+	if !v.usesCertificates && !v.usesTokens() {
 		return caller{}, nil
 	}
-	found := ev.try(v.method)
+	found := ev.try(&v.method)
 	switch found.state {
-	case identified:
-		ev.Truststore = found.vouchers[0]
-		ev.note(StepCertificate, Passed, ev.trusted(found.vouchers[0]), found.origin)
-		return caller{vouchers: found.vouchers}, nil
-	case anonymous:
-		ev.note(StepCertificate, Absent, "no certificate was presented", found.origin)
-		return caller{}, nil
-	case refused:
-		return caller{}, &finding{StepCertificate, found.refusal.Reason, found.refusal.Detail, found.origin}
+	case identified, anonymous:
+		if presented && found.token == nil {
+			if bad := ev.badToken(v); bad != nil {
+				return caller{}, bad
+			}
+		}
+		return ev.callerOf(v, found), nil
 	default:
-		return caller{}, &finding{StepCertificate, reason.CertificateMissing, "no client certificate was presented", found.origin}
+		return caller{}, &found.finding
 	}
+}
+
+// callerOf notes who was identified.
+func (ev *evaluation) callerOf(v *version, found credentials) caller {
+	c := caller{vouchers: found.vouchers, certified: len(found.vouchers) > 0, token: found.token, together: found.together}
+	if c.certified {
+		ev.note(StepCertificate, Passed, ev.trusted(found.vouchers[0]), found.certificate)
+	} else if v.usesCertificates {
+		ev.note(StepCertificate, Absent, ev.uncertified(), found.origin)
+	}
+	if c.token != nil {
+		ev.Token = c.token
+		if len(c.vouchers) == 0 {
+			c.vouchers = ev.bound // the certificate to which it is bound is known, too
+		}
+		ev.note(StepToken, Passed, describe(c.token), found.tokenOrigin)
+	} else if v.usesTokens() {
+		ev.note(StepToken, Absent, "no token was presented", found.origin)
+	}
+	if len(c.vouchers) > 0 {
+		ev.Truststore = c.vouchers[0]
+	}
+	return c
+}
+
+func (ev *evaluation) uncertified() string {
+	if ev.Request.Certificate == "" {
+		return "no certificate was presented"
+	}
+	return "the certificate identifies nobody"
 }
 
 // trusted names the certificate, and says what people should know although the truststore vouches for it.
@@ -63,10 +106,12 @@ func (ev *evaluation) trusted(voucher string) string {
 	return name
 }
 
-func (ev *evaluation) try(m method) credentials {
+func (ev *evaluation) try(m *method) credentials {
 	switch {
 	case len(m.truststores) > 0:
 		return ev.tryCertificate(m)
+	case len(m.providers) > 0:
+		return ev.tryToken(m)
 	case m.anonymous:
 		return credentials{state: anonymous, origin: m.origin}
 	case len(m.anyOf) > 0:
@@ -74,61 +119,95 @@ func (ev *evaluation) try(m method) credentials {
 	case len(m.allOf) > 0:
 		return ev.tryAll(m)
 	}
-	return credentials{state: absent, origin: m.origin}
+	return credentials{state: absent, origin: m.origin, finding: finding{StepCredentials, reason.NotAuthorized, "the policy names no way to authenticate", m.origin}}
 }
 
-// tryAny takes the first method that identifies the caller. If none does, what was presented and refused by one is never
-// passed over in favour of being anonymous, whatever the order.
-func (ev *evaluation) tryAny(m method) credentials {
+// tryAny takes the first method that identifies the caller, and what others of them add: a caller that has shown both a good
+// certificate and a good token has both. If none does, what was presented and refused by one is never passed over in favour of
+// being anonymous, whatever the order.
+func (ev *evaluation) tryAny(m *method) credentials {
 	best := credentials{state: absent, origin: m.origin}
-	for _, one := range m.anyOf {
-		switch found := ev.try(one); found.state {
-		case identified:
-			return found
-		case refused:
-			if best.state != refused {
-				best = found
-			}
-		case anonymous:
-			if best.state == absent {
-				best = found
-			}
+	for i := range m.anyOf {
+		found := ev.try(&m.anyOf[i])
+		switch {
+		case found.state == identified && best.state == identified:
+			best.add(found)
+		case found.state == identified:
+			best = found
+		case best.state == identified:
+		case found.state == refused && (best.state != refused || moreTelling(found.finding.reason, best.finding.reason)):
+			best = found
+		case found.state == anonymous && best.state == absent:
+			best = found
+		case found.state == absent && best.state == absent && (best.finding.reason == "" || found.finding.reason == reason.TokenMissing):
+			best = found
 		}
 	}
 	return best
 }
 
-// tryAll wants every method. Truststores of several certificate methods must all vouch for the one certificate.
-func (ev *evaluation) tryAll(m method) credentials {
+// add takes over what another method has found that this one has not.
+func (c *credentials) add(other credentials) {
+	if len(c.vouchers) == 0 {
+		c.vouchers, c.certificate = other.vouchers, other.certificate
+	}
+	if c.token == nil {
+		c.token, c.tokenOrigin = other.token, other.tokenOrigin
+	}
+	c.together = c.together || other.together
+}
+
+// tryAll wants every method. Truststores of several certificate methods must all vouch for the one certificate, and every
+// method for tokens must take the one token.
+func (ev *evaluation) tryAll(m *method) credentials {
 	all := credentials{state: anonymous, origin: m.origin}
-	for _, one := range m.allOf {
-		found := ev.try(one)
+	for i := range m.allOf {
+		found := ev.try(&m.allOf[i])
 		switch found.state {
 		case absent, refused:
 			return found
 		case identified:
 			all.state = identified
 			all.vouchers = append(all.vouchers, found.vouchers...)
+			all.certificate = firstOrigin(all.certificate, found.certificate)
+			if found.token != nil {
+				all.token, all.tokenOrigin = found.token, firstOrigin(all.tokenOrigin, found.tokenOrigin)
+			}
+			all.together = all.together || found.together
 		}
 	}
+	all.together = all.together || len(all.vouchers) > 0 && all.token != nil
 	return all
+}
+
+func firstOrigin(found, next config.Origin) config.Origin {
+	if found != (config.Origin{}) {
+		return found
+	}
+	return next
 }
 
 // tryCertificate wants one of the method's truststores, which must be the TLS entry's as well, to vouch for the
 // certificate.
-func (ev *evaluation) tryCertificate(m method) credentials {
+func (ev *evaluation) tryCertificate(m *method) credentials {
 	if ev.Request.Certificate == "" {
-		return credentials{state: absent, origin: m.origin}
+		return credentials{state: absent, origin: m.origin,
+			finding: finding{StepCertificate, reason.CertificateMissing, "no client certificate was presented", m.origin}}
 	}
+	vouchers, refusal := ev.judgeCertificate().Vouchers(m.truststores)
+	if refusal != nil {
+		return credentials{state: refused, origin: m.origin, finding: finding{StepCertificate, refusal.Reason, refusal.Detail, m.origin}}
+	}
+	return credentials{state: identified, vouchers: vouchers, origin: m.origin, certificate: m.origin}
+}
+
+// judgeCertificate asks all truststores of the TLS entry, once. There must be a certificate.
+func (ev *evaluation) judgeCertificate() *identity.Verdict {
 	if ev.verdict == nil {
 		ev.verdict = ev.verify()
 		ev.Certificate = ev.verdict.Certificate
 	}
-	vouchers, refusal := ev.verdict.Vouchers(m.truststores)
-	if refusal != nil {
-		return credentials{state: refused, refusal: refusal, origin: m.origin}
-	}
-	return credentials{state: identified, vouchers: vouchers, origin: m.origin}
+	return ev.verdict
 }
 
 // verify judges the certificate.
@@ -141,37 +220,6 @@ func (ev *evaluation) verify() *identity.Verdict {
 		presented.Chain = ev.Request.CertificateChain()
 	}
 	return ev.engine.verifier.Verify(presented, ev.trust, ev.now)
-}
-
-// admit finds the consumer whose certificate it is, and refuses one that may do nothing at all. A certificate that is
-// nobody's is no reason to refuse yet: a rule may let everyone in.
-func (ev *evaluation) admit(c *caller) *finding {
-	if !c.identified() {
-		return nil
-	}
-	match, other := ev.engine.consumers.Find(ev.Certificate, c.vouchers)
-	switch {
-	case match == nil:
-		ev.note(StepConsumer, Absent, "no consumer has this certificate", config.Origin{})
-		return nil
-	case other != nil:
-		return &finding{StepConsumer, reason.ConsumerAmbiguous,
-			"the certificate is claimed by the consumers " + quote(match.Consumer.Name) + " and " + quote(other.Consumer.Name), match.Origin}
-	}
-	consumer := match.Consumer
-	ev.Consumer, c.consumer = consumer.Name, consumer
-	switch {
-	case consumer.Suspended:
-		return &finding{StepConsumer, reason.ConsumerSuspended, "the consumer " + quote(consumer.Name) + " is suspended", consumer.SuspendedOrigin}
-	case !consumer.ValidFrom.IsZero() && ev.now.Before(consumer.ValidFrom):
-		return &finding{StepConsumer, reason.ConsumerNotYetValid,
-			"the consumer " + quote(consumer.Name) + " is admitted from " + consumer.ValidFrom.UTC().Format(time.RFC3339) + " on", consumer.Origin}
-	case !consumer.ValidUntil.IsZero() && !ev.now.Before(consumer.ValidUntil):
-		return &finding{StepConsumer, reason.ConsumerExpired,
-			"the consumer " + quote(consumer.Name) + " was admitted until " + consumer.ValidUntil.UTC().Format(time.RFC3339), consumer.Origin}
-	}
-	ev.note(StepConsumer, Passed, consumer.Name, match.Origin)
-	return nil
 }
 
 func quote(name string) string { return `"` + name + `"` }

@@ -79,8 +79,8 @@ func TestEachRequestOfAnOpenConnectionMeetsTheListOfItsMoment(t *testing.T) {
 		})
 		for range 2 { // judged, and then remembered
 			at := fixture.Noon.Add(step.at)
-			wantDecision(t, engine.Evaluate(asks(model, fixture.Encode(leaf)), at), step.want)
-			wantDecision(t, engine.Evaluate(asks(model, fixture.Encode(other)), at), step.other)
+			wantDecision(t, engine.Evaluate(asks(model, fixture.Encode(leaf)), at, nil), step.want)
+			wantDecision(t, engine.Evaluate(asks(model, fixture.Encode(other)), at, nil), step.other)
 		}
 		if t.Failed() {
 			t.Fatal(step.name)
@@ -92,7 +92,7 @@ func TestTheTraceTellsOfAListThatCountsByItsGraceAlone(t *testing.T) {
 	c := newCallers(t)
 	model := fixture.Model(t, policySpec(forWhoeverIsTrusted))
 	c.material = c.listed(t, 7, time.Hour)
-	d := engineOf(t, c, model, nil).Evaluate(asks(model, c.partners.Client("leaf")), fixture.Noon.Add(time.Hour))
+	d := engineOf(t, c, model, nil).Evaluate(asks(model, c.partners.Client("leaf")), fixture.Noon.Add(time.Hour), nil)
 	wantDecision(t, d, reason.Everyone)
 	told := slices.ContainsFunc(d.Steps, func(s policy.Step) bool {
 		return s.Name == policy.StepCertificate && strings.Contains(s.Detail, "the revocation list 7 of CN=partners ran out at 2030-01-02T13:00:00Z")
@@ -108,7 +108,7 @@ func TestOneTruststoreWithoutAListHoldsNoOtherBack(t *testing.T) {
 	c.material = c.listed(t, 1, 0)
 	engine := engineOf(t, c, model, nil)
 	at := fixture.Noon.Add(90 * time.Minute)
-	wantDecision(t, engine.Evaluate(asks(model, c.partners.Client("leaf")), at), reason.RevocationUnavailable)
-	wantDecision(t, engine.Evaluate(asks(model, c.others.Client("leaf")), at), reason.Everyone)
-	wantDecision(t, engine.Evaluate(asks(model, ""), at), reason.CertificateMissing)
+	wantDecision(t, engine.Evaluate(asks(model, c.partners.Client("leaf")), at, nil), reason.RevocationUnavailable)
+	wantDecision(t, engine.Evaluate(asks(model, c.others.Client("leaf")), at, nil), reason.Everyone)
+	wantDecision(t, engine.Evaluate(asks(model, ""), at, nil), reason.CertificateMissing)
 }

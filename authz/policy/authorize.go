@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/reason"
 )
 
@@ -54,6 +56,11 @@ func (ev *evaluation) ask(r *rule, c caller) (finding, bool) {
 	if r.everyone {
 		return finding{StepAuthorize, reason.Everyone, "the rule " + quote(r.name) + " lets everyone in", r.origin}, true
 	}
+	if c.token != nil {
+		if f, described := ev.askOfToken(r, c.token); described {
+			return f, true
+		}
+	}
 	if c.consumer == nil {
 		return finding{}, false
 	}
@@ -77,16 +84,41 @@ func (ev *evaluation) ask(r *rule, c caller) (finding, bool) {
 	return finding{}, false
 }
 
+// askOfToken tells whether the rule names a role or a scope that the token has.
+func (ev *evaluation) askOfToken(r *rule, t *bearer.Token) (finding, bool) {
+	for _, role := range r.tokenRoles {
+		if slices.Contains(t.Roles, role) {
+			return finding{StepAuthorize, reason.TokenRoleHeld, "the rule " + quote(r.name) + " names the role " + quote(role) + " of the token", r.origin}, true
+		}
+	}
+	for _, scope := range r.scopes {
+		if slices.Contains(t.Scopes, scope) {
+			return finding{StepAuthorize, reason.ScopeHeld, "the rule " + quote(r.name) + " names the scope " + quote(scope) + " of the token", r.origin}, true
+		}
+	}
+	return finding{}, false
+}
+
 // otherwise says what was missing where no rule let the caller in.
 func (ev *evaluation) otherwise(v *version, c caller) finding {
 	f := finding{step: StepDefault, origin: v.origin}
 	switch {
 	case c.consumer != nil && v.hasPermissions():
 		f.reason, f.detail = reason.PermissionMissing, ev.missing(c)
+	case c.token != nil && len(v.scopes) > 0:
+		f.reason, f.detail = reason.ScopeMissing, "the token of the provider "+quote(c.token.Provider.Name)+" has none of the scopes "+strings.Join(v.scopes, ", ")
+	case c.token != nil && len(v.tokenRoles) > 0:
+		f.reason, f.detail = reason.TokenRoleMissing, "the token of the provider "+quote(c.token.Provider.Name)+" has none of the roles "+strings.Join(v.tokenRoles, ", ")
 	case c.consumer != nil:
 		f.reason, f.detail = reason.NotAuthorized, "no rule lets the consumer "+quote(c.consumer.Name)+" in"
+	case c.token != nil && v.asksForConsumers():
+		f.reason, f.detail = reason.ConsumerUnknown, "no consumer has the token ("+describe(c.token)+")"
+	case c.token != nil:
+		f.reason, f.detail = reason.NotAuthorized, "no rule lets the token in ("+describe(c.token)+")"
 	case c.identified():
 		f.reason, f.detail = reason.ConsumerUnknown, "no consumer has the certificate ("+ev.Certificate.Name()+")"
+	case v.usesTokens():
+		f.reason, f.detail = reason.TokenMissing, "no token was presented"
 	case v.usesCertificates:
 		f.reason, f.detail = reason.CertificateMissing, "no client certificate was presented"
 	default:

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/config/expression"
@@ -61,8 +62,13 @@ func (ev *evaluation) facts(c caller) *expression.Facts {
 		Method: r.Method, Host: r.Host, Path: r.Path, Gateway: r.Gateway, Route: r.Route, Time: ev.now,
 	}}
 	if c.identified() {
-		f.Certificate = certificateFacts(ev.Certificate)
 		f.Subject = ev.Subject()
+	}
+	if len(c.vouchers) > 0 {
+		f.Certificate = certificateFacts(ev.Certificate)
+	}
+	if c.token != nil {
+		f.Token = tokenFacts(c.token)
 	}
 	if c.consumer != nil {
 		f.Consumer = c.consumer.Facts
@@ -77,21 +83,9 @@ func certificateFacts(c *identity.Certificate) *expression.Certificate {
 	}
 }
 
-// unknown are the facts that are not known of a hypothetical caller: what its certificate, if that counts, would say beside the
-// names by which it is recognised, and the moment if that is left open.
-func (h *Hypothesis) unknown(among *expression.Facts) []string {
-	var names []string
-	if h.AnyTime {
-		names = append(names, "request.time")
+func tokenFacts(t *bearer.Token) *expression.Token {
+	return &expression.Token{
+		Provider: t.Provider.Name, Issuer: t.Issuer, Subject: t.Subject, ClientID: t.ClientID, Audiences: t.Audiences,
+		Roles: t.Roles, Scopes: t.Scopes, IssuedAt: t.IssuedAt, Expires: t.Expires, Claims: t.Claims,
 	}
-	if among.Certificate == nil {
-		return names
-	}
-	if among.Consumer == nil && among.Certificate.SubjectDN == "" {
-		names = append(names, expression.NameSubject) // it names the certificate
-	}
-	for _, field := range h.Presumed.Unknown() {
-		names = append(names, expression.NameCertificate+"."+field)
-	}
-	return names
 }

@@ -70,7 +70,7 @@ func TestAConditionLimitsWhomARuleLetsIn(t *testing.T) {
 			if test.path != "" {
 				r.Path = test.path
 			}
-			d := engineOf(t, c, model, nil).Evaluate(r, fixture.Noon)
+			d := engineOf(t, c, model, nil).Evaluate(r, fixture.Noon, nil)
 			wantDecision(t, d, test.want)
 			if len(d.Conditions) > 0 {
 				t.Errorf("a request depends on %q", d.Conditions)
@@ -84,7 +84,7 @@ func TestADecisionSaysWhichConditionFailed(t *testing.T) {
 	model := fixture.Model(t, prisons(byOwn))
 	r := asks(model, c.partners.Client("mapps"))
 	r.Path = "/prisons/BXI"
-	d := engineOf(t, c, model, nil).Evaluate(r, fixture.Noon)
+	d := engineOf(t, c, model, nil).Evaluate(r, fixture.Noon, nil)
 	if want := model.Policy("tested").Authorize[0].WhenOrigin; d.Origin != want || d.Role != "" || !strings.HasSuffix(d.Detail, ownPrisons) {
 		t.Errorf("denied at %s, want %s: %s (role %q)", d.Origin, want, d.Detail, d.Role)
 	}
@@ -115,7 +115,7 @@ func TestCapturesComeFromEveryTemplateThatLetsTheRequestPass(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := asks(test.model, mapps)
 			r.Path = test.path
-			wantDecision(t, engineOf(t, c, test.model, nil).Evaluate(r, fixture.Noon), test.want)
+			wantDecision(t, engineOf(t, c, test.model, nil).Evaluate(r, fixture.Noon, nil), test.want)
 		})
 	}
 }
@@ -144,7 +144,7 @@ func TestARuleThatTakesOtherPathsNowIsJudgedByTheTemplateThatItHad(t *testing.T)
 			engine := inTurn(t, c, time.Minute, test.models...)
 			r := asks(first, c.partners.Client("mapps"))
 			r.Path = test.path
-			wantDecision(t, engine.Evaluate(r, fixture.Noon), test.want)
+			wantDecision(t, engine.Evaluate(r, fixture.Noon, nil), test.want)
 		})
 	}
 }
@@ -169,9 +169,9 @@ func TestAConditionThatWasTakenAwayHoldsForRoutesThatHadIt(t *testing.T) {
 			engine := engineOf(t, c, test.then, engineOf(t, c, test.first, nil))
 			r := asks(test.first, c.partners.Client("mapps"))
 			r.Path = "/prisons/BXI"
-			wantDecision(t, engine.Evaluate(r, fixture.Noon), reason.ConditionNotMet)
+			wantDecision(t, engine.Evaluate(r, fixture.Noon, nil), reason.ConditionNotMet)
 			r.Path = "/prisons/MDI"
-			wantDecision(t, engine.Evaluate(r, fixture.Noon), reason.PermissionGranted)
+			wantDecision(t, engine.Evaluate(r, fixture.Noon, nil), reason.PermissionGranted)
 		})
 	}
 }
@@ -182,16 +182,16 @@ func TestFactsForHeadersAreThoseOfTheRuleThatLetIn(t *testing.T) {
 	model := fixture.Model(t, prisons(forwarding))
 	r := asks(model, c.partners.Client("mapps"))
 	r.Path = "/prisons/MDI"
-	d := engineOf(t, c, model, nil).Evaluate(r, fixture.Noon)
+	d := engineOf(t, c, model, nil).Evaluate(r, fixture.Noon, nil)
 	if d.Facts == nil || d.Facts.Path["prison_id"] != "MDI" || d.Facts.Consumer.Name != "mapps" || d.Facts.Certificate.CommonName != "mapps" {
 		t.Errorf("facts %+v", d.Facts)
 	}
 	r.Path = "/prisons/BXI"
-	if d := engineOf(t, c, model, nil).Evaluate(r, fixture.Noon); d.Facts != nil {
+	if d := engineOf(t, c, model, nil).Evaluate(r, fixture.Noon, nil); d.Facts != nil {
 		t.Errorf("a refused request has facts %+v", d.Facts)
 	}
 	plain := fixture.Model(t, prisons(byOwn))
-	if d := engineOf(t, c, plain, nil).Evaluate(asks(plain, r.Certificate), fixture.Noon); d.Facts != nil {
+	if d := engineOf(t, c, plain, nil).Evaluate(asks(plain, r.Certificate), fixture.Noon, nil); d.Facts != nil {
 		t.Error("facts were collected that nobody needs")
 	}
 }
@@ -203,7 +203,7 @@ func TestWhatIsAnsweredWithoutAnUpstreamIsReadAlone(t *testing.T) {
 	for method, want := range map[string]reason.Reason{"GET": reason.PermissionGranted, "PUT": reason.MethodNotAllowed, "DELETE": reason.PermissionMissing} {
 		r := asks(model, c.partners.Client("mapps"))
 		r.Method, r.Upstream, r.Answer = method, "", "whoami"
-		d := engine.Evaluate(r, fixture.Noon)
+		d := engine.Evaluate(r, fixture.Noon, nil)
 		wantDecision(t, d, want)
 		if want.Allows() && (d.Facts == nil || d.Facts.Consumer == nil) {
 			t.Error("there is nothing to answer with")
@@ -214,7 +214,7 @@ func TestWhatIsAnsweredWithoutAnUpstreamIsReadAlone(t *testing.T) {
 func TestALimitTurnsAnAdmissionIntoARefusal(t *testing.T) {
 	c := newCallers(t)
 	model := fixture.Model(t, policySpec(byPermission))
-	d := engineOf(t, c, model, nil).Evaluate(asks(model, c.partners.Client("mapps")), fixture.Noon)
+	d := engineOf(t, c, model, nil).Evaluate(asks(model, c.partners.Client("mapps")), fixture.Noon, nil)
 	d.Limit("too many", config.Origin{File: "a.yaml"})
 	wantDecision(t, d, reason.RateLimited)
 	if last := d.Steps[len(d.Steps)-1]; last.Name != policy.StepLimit || last.Outcome != policy.Denies || d.Consumer != "mapps" {

@@ -3,7 +3,9 @@ package policy
 import (
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/identity"
+	"github.com/sallyport-project/sallyport/authz/mint"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/authz/request"
 	"github.com/sallyport-project/sallyport/config"
@@ -44,17 +46,70 @@ type Decision struct {
 	// Certificate of the caller; nil if there is none, or it cannot be parsed, or nobody asked. Believe it only where
 	// Truststore is set.
 	Certificate *identity.Certificate
-	// Truststore that vouches for the certificate: the first of the TLS entry's; empty if none does.
+	// Truststore that vouches for the certificate: the first of the TLS entry's; empty if none does, or nobody asked.
 	Truststore string
+	// Token of the caller, which was accepted; nil if there is none, or nobody asked. It is also there where the request is turned
+	// away for another reason.
+	Token *bearer.Token
+	// Shadow is what the rules that are only tried out would have done.
+	Shadow []ShadowVerdict
+	// Challenge is what a 401 or 403 tells its caller of how to get in; nil for any other answer.
+	Challenge *Challenge
+
+	kind CallerKind
+	// reference is to the certificate that an accepted token of our own names, or nil.
+	reference *mint.CertificateReference
+	// by is the version of a policy that was asked last; nil if none was.
+	by *version
 }
 
-// Subject names the caller across all namespaces: `consumer:<name>` for a Consumer, or else
-// `certificate:<truststore>:<subject>`, because the same subject under another authority is somebody else. It is empty for
-// an anonymous caller.
+// CallerKind is what somebody authenticated by. The upstream says for each what it gets in the Authorization header.
+type CallerKind int
+
+// The kinds.
+const (
+	// CallerAnonymous has shown nothing, or nothing that counts.
+	CallerAnonymous CallerKind = iota
+	// CallerCertificate has a certificate, and no token.
+	CallerCertificate
+	// CallerUser has a token that was verified, with a certificate or without.
+	CallerUser
+)
+
+// Bearer is what the caller authenticated by. It is CallerAnonymous where nobody asked.
+func (d *Decision) Bearer() CallerKind { return d.kind }
+
+// Counts tells whether the request counts against the rate limit of its Consumer: it is let in, and no proxy of ours has counted it
+// already, which has passed it on with a token for this hop.
+func (d *Decision) Counts() bool {
+	return d.Allowed && d.Consumer != "" && !mintedForHop(d.Token)
+}
+
+// Reference names the caller's certificate, for a token that tells the next hop of it: the one that it presented, or, where a proxy
+// of ours passed the request on, the one that the caller presented there. It is nil where none is known.
+func (d *Decision) Reference() *mint.CertificateReference {
+	switch {
+	case mintedForHop(d.Token):
+		return d.reference
+	case d.Certificate != nil && d.Truststore != "":
+		return &mint.CertificateReference{Truststore: d.Truststore, SHA256: d.Certificate.SHA256, Issuer: d.Certificate.Issuer, Serial: d.Certificate.Serial}
+	}
+	return nil
+}
+
+// Subject names the caller across all namespaces: `consumer:<name>` for a Consumer, or else `token:<provider>:<subject>` or
+// `certificate:<truststore>:<subject>`, because the same subject under another authority is somebody else. A token of our own
+// has such a name for its subject, which stays as it is. It is empty for an anonymous caller.
 func (d *Decision) Subject() string {
 	switch {
 	case d.Consumer != "":
-		return "consumer:" + d.Consumer
+		return subjectConsumer + d.Consumer
+	case d.Token != nil && d.Token.Provider.Mint == nil:
+		return "token:" + d.Token.Provider.Name + ":" + d.Token.Subject
+	case d.Token != nil && d.Token.Subject == subjectAnonymous:
+		return ""
+	case d.Token != nil:
+		return d.Token.Subject
 	case d.Certificate != nil && d.Truststore != "":
 		return "certificate:" + d.Truststore + ":" + d.Certificate.Subject
 	}
@@ -87,12 +142,17 @@ const (
 	StepPolicy      StepName = "policy"
 	StepCredentials StepName = "credentials"
 	StepCertificate StepName = "certificate"
+	StepToken       StepName = "token"
 	StepConsumer    StepName = "consumer"
 	StepAuthorize   StepName = "authorize"
 	// StepDefault is the end of the ladder: no rule let the caller in.
 	StepDefault StepName = "default"
+	// StepShadow asks a rule that is only tried out.
+	StepShadow StepName = "shadow"
 	// StepLimit comes where the caller is let in, and has asked too often.
 	StepLimit StepName = "limit"
+	// StepForward says what the upstream gets in the Authorization header, or why it cannot be had.
+	StepForward StepName = "forward"
 	// StepAudit comes where the record of an admission cannot be kept.
 	StepAudit StepName = "audit"
 )
@@ -110,6 +170,8 @@ const (
 	NotThis Outcome = "not_this"
 	// Depends says that a rule lets a hypothetical caller in if something holds that is not known.
 	Depends Outcome = "depends"
+	// WouldAllow says that a rule which is only tried out would let the request in.
+	WouldAllow Outcome = "would_allow"
 	// Allows lets the request in.
 	Allows Outcome = "allows"
 	// Denies turns it away.
@@ -151,7 +213,8 @@ func (d *Decision) conclude(f finding, version string) {
 	}
 	d.step(Step{Name: f.step, Outcome: outcome, Reason: f.reason, Detail: f.detail, Origin: f.origin, PolicyVersion: version})
 	d.Allowed, d.Reason, d.Detail, d.Origin = outcome == Allows, f.reason, f.detail, f.origin
-	if !d.Allowed {
+	if d.Challenge = nil; !d.Allowed {
 		d.Role, d.Conditions, d.Facts = "", nil, nil
+		d.Challenge = challenge(f.reason, d.by)
 	}
 }

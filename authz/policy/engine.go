@@ -15,7 +15,8 @@ type Engine struct {
 	model       *config.Model
 	verifier    *identity.Verifier
 	consumers   *identity.Consumers
-	groups      map[string]string // of gateways
+	references  *identity.References // of certificates that tokens of our own name
+	groups      map[string]string    // of gateways
 	trust       map[entryKey]*identity.Trust
 	permissions map[string]*permissions // by route
 	current     map[string]*version     // by policy
@@ -56,6 +57,7 @@ func Compile(in Input) *Engine {
 		model:       in.Model,
 		verifier:    in.Verifier,
 		consumers:   identity.NewConsumers(in.Model.Consumers()),
+		references:  identity.NewReferences(in.Model.Truststores(), in.Material),
 		groups:      make(map[string]string),
 		trust:       make(map[entryKey]*identity.Trust),
 		permissions: compilePermissions(in.Model.Roles()),

@@ -3,8 +3,10 @@ package policy
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/authz/request"
@@ -20,6 +22,11 @@ type evaluation struct {
 	trust  *identity.Trust
 	// verdict on the certificate, once somebody has asked for it.
 	verdict *identity.Verdict
+	// judgeBearer judges the request's token, and tokens is what came of that; bound are the truststores that vouch for the
+	// certificate to which an accepted token is bound.
+	judgeBearer TokenJudge
+	tokens      []judged
+	bound       []string
 	// hypothesis is what is presumed of the caller, or nil.
 	hypothesis *Hypothesis
 	// version that is being asked.
@@ -28,13 +35,13 @@ type evaluation struct {
 	admitted *rule
 }
 
-// Evaluate judges a request at a moment. It never returns nil.
+// Evaluate judges a request at a moment, and its token, if it has one, by the function given. It never returns nil.
 //
 // What counts is the policy that the Model gives the rule now. A request whose route was made with an earlier version of
 // it, or with another policy, passes only if that version, and the present one of that other policy, let it as well. What
 // the upstream is told is the business of the rule's own policy.
-func (e *Engine) Evaluate(r *request.Request, now time.Time) *Decision {
-	return e.evaluate(&evaluation{Decision: newDecision(r), engine: e, now: now})
+func (e *Engine) Evaluate(r *request.Request, now time.Time, tokens TokenJudge) *Decision {
+	return e.evaluate(&evaluation{Decision: newDecision(r), engine: e, now: now, judgeBearer: tokens})
 }
 
 func (e *Engine) evaluate(ev *evaluation) *Decision {
@@ -50,9 +57,6 @@ func (e *Engine) evaluate(ev *evaluation) *Decision {
 		ev.conclude(finding{step: StepPolicy, reason: reason.PolicyUnknown, detail: "this version of the policy is not known here"}, "")
 	case current == nil: // and so has the rule, or the Model would not be valid
 		ev.conclude(finding{step: StepPolicy, reason: reason.PolicyRemoved, detail: "the policy has been removed", origin: asked.origin}, asked.id)
-	case presentsCredentials(r):
-		ev.conclude(finding{step: StepCredentials, reason: reason.CredentialsNotAccepted,
-			detail: "the request has an Authorization header, and the policy names no provider who could vouch for it"}, "")
 	default:
 		ev.judge(current)
 		ev.judgeAlsoBy(asked)
@@ -87,27 +91,30 @@ func (ev *evaluation) route() (finding, bool) {
 	return finding{}, false
 }
 
-// AnswerMethods are the methods to which rules answer that have no upstream, as the Allow header lists them.
-const AnswerMethods = http.MethodGet + ", " + http.MethodHead
+// AnswerMethods are the methods to which a rule answers that has no upstream, as the Allow header lists them: those of a token
+// endpoint (RFC 6749, section 3.2), or of what is only read.
+func AnswerMethods(answer string) string {
+	if answer == checkcontext.AnswerToken {
+		return http.MethodPost
+	}
+	return http.MethodGet + ", " + http.MethodHead
+}
 
 // answer refuses an admitted caller that asks a rule without an upstream for more than its answer.
 func (ev *evaluation) answer() {
-	method := ev.Request.Method
-	if ev.Allowed && ev.Request.Answer != "" && method != http.MethodGet && method != http.MethodHead {
-		ev.conclude(finding{step: StepRoute, reason: reason.MethodNotAllowed, detail: "the rule answers by itself, and only to " + AnswerMethods}, "")
+	if !ev.Allowed || ev.Request.Answer == "" {
+		return
 	}
-}
-
-// presentsCredentials tells whether the request has what nobody could verify: no policy can name a provider of tokens yet.
-// A bad token never makes its caller anonymous, and one that nobody looked at is no better, whatever the policy.
-func presentsCredentials(r *request.Request) bool {
-	_, presented := r.Header("authorization")
-	return presented
+	methods := AnswerMethods(ev.Request.Answer)
+	if !slices.Contains(strings.Split(methods, ", "), ev.Request.Method) {
+		ev.conclude(finding{step: StepRoute, reason: reason.MethodNotAllowed, detail: "the rule answers by itself, and only to " + methods}, "")
+	}
 }
 
 // judge asks one version of the policy, and decides as it does.
 func (ev *evaluation) judge(v *version) {
-	ev.version = v
+	ev.version, ev.by = v, v
+	ev.Consumer, ev.Truststore, ev.Token, ev.kind, ev.reference = "", "", nil, CallerAnonymous, nil // each version finds out for itself
 	ev.PolicyVersions = append(ev.PolicyVersions, v.id)
 	caller, refused := ev.authenticate(v)
 	if refused == nil {
@@ -117,7 +124,12 @@ func (ev *evaluation) judge(v *version) {
 		ev.conclude(*refused, v.id)
 		return
 	}
-	ev.conclude(ev.authorize(v, caller), v.id)
+	ev.kind = caller.kind()
+	found := ev.authorize(v, caller)
+	if len(ev.PolicyVersions) == 1 { // the rule's own policy, as it is now
+		ev.askShadows(v, caller)
+	}
+	ev.conclude(found, v.id)
 	if ev.Allowed && (v.forwardsFacts || ev.Request.Answer != "") && ev.admitted != nil {
 		ev.Facts = ev.facts(caller)
 		if v.forwardsPath { // where the captures cannot be told, the values that would be made of them are not there
@@ -149,12 +161,35 @@ func (ev *evaluation) judgeAlsoBy(v *version) {
 
 // caller is who has been authenticated. The zero value is somebody of whom nothing is known.
 type caller struct {
-	// vouchers are the truststores that count and vouch for the certificate; empty for an anonymous caller.
+	// vouchers are the truststores that count and vouch for the certificate; empty where none was asked.
 	vouchers []string
+	// certified is set where the certificate identifies the caller, and not only goes with a token.
+	certified bool
+	token     *bearer.Token
+	// together is set where certificate and token must be one caller's.
+	together bool
 	consumer *config.Consumer
 }
 
-func (c caller) identified() bool { return len(c.vouchers) > 0 }
+func (c caller) identified() bool { return c.certified || c.token != nil }
+
+func (c caller) kind() CallerKind {
+	switch {
+	case c.token != nil:
+		return CallerUser
+	case c.certified:
+		return CallerCertificate
+	}
+	return CallerAnonymous
+}
+
+// credential says by what the caller was identified, for people.
+func (c caller) credential() string {
+	if c.token != nil {
+		return "token"
+	}
+	return "certificate"
+}
 
 // note appends a step of the version that is being asked.
 func (ev *evaluation) note(name StepName, outcome Outcome, detail string, origin config.Origin) {

@@ -58,7 +58,7 @@ func TestPermissionsOfTheConsumersRolesDecide(t *testing.T) {
 			if test.route != "" {
 				r.Route, r.Rule = test.route, test.rule
 			}
-			wantDecision(t, engine.Evaluate(r, fixture.Noon.Add(test.at)), test.want)
+			wantDecision(t, engine.Evaluate(r, fixture.Noon.Add(test.at), nil), test.want)
 		})
 	}
 }
@@ -101,7 +101,7 @@ func TestCallersAuthenticateAsThePolicySays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			model := fixture.Model(t, policySpec(test.spec))
-			d := engineOf(t, c, model, nil).Evaluate(asks(model, test.certificate), fixture.Noon)
+			d := engineOf(t, c, model, nil).Evaluate(asks(model, test.certificate), fixture.Noon, nil)
 			wantDecision(t, d, test.want)
 			if d.Consumer != test.consumer {
 				t.Errorf("consumer %q, want %q", d.Consumer, test.consumer)
@@ -115,8 +115,8 @@ func TestATruststoreThatNeverWasGoodIsOurFault(t *testing.T) {
 	delete(c.material.Truststores, "partners")
 	model := fixture.Model(t, policySpec(byPermission))
 	engine := engineOf(t, c, model, nil)
-	wantDecision(t, engine.Evaluate(asks(model, c.partners.Client("mapps")), fixture.Noon), reason.TruststoreMissing)
-	wantDecision(t, engine.Evaluate(asks(model, ""), fixture.Noon), reason.CertificateMissing)
+	wantDecision(t, engine.Evaluate(asks(model, c.partners.Client("mapps")), fixture.Noon, nil), reason.TruststoreMissing)
+	wantDecision(t, engine.Evaluate(asks(model, ""), fixture.Noon, nil), reason.CertificateMissing)
 }
 
 func TestARouteThatLeadsNowhereIsRefusedByItsOutcome(t *testing.T) {
@@ -129,22 +129,22 @@ func TestARouteThatLeadsNowhereIsRefusedByItsOutcome(t *testing.T) {
 	} {
 		r := &request.Request{Context: nowhere, Certificate: c.partners.Client("mapps")}
 		r.Outcome = outcome
-		wantDecision(t, engine.Evaluate(r, fixture.Noon), want)
+		wantDecision(t, engine.Evaluate(r, fixture.Noon, nil), want)
 	}
 	r := asks(model, c.partners.Client("mapps"))
 	r.Entry = "another.example.org"
-	wantDecision(t, engine.Evaluate(r, fixture.Noon), reason.PolicyUnknown)
+	wantDecision(t, engine.Evaluate(r, fixture.Noon, nil), reason.PolicyUnknown)
 }
 
 func TestADecisionSaysWhereItWasMade(t *testing.T) {
 	c := newCallers(t)
 	model := fixture.Model(t, policySpec(byPermission))
 	engine := engineOf(t, c, model, nil)
-	granted := engine.Evaluate(asks(model, c.partners.Client("mapps")), fixture.Noon)
+	granted := engine.Evaluate(asks(model, c.partners.Client("mapps")), fixture.Noon, nil)
 	if want := model.Roles()[2].Permissions[0].Origin; granted.Origin != want {
 		t.Errorf("granted at %s, want %s", granted.Origin, want)
 	}
-	suspended := engine.Evaluate(asks(model, c.partners.Client("suspended")), fixture.Noon)
+	suspended := engine.Evaluate(asks(model, c.partners.Client("suspended")), fixture.Noon, nil)
 	if want := model.Consumer("suspended").SuspendedOrigin; suspended.Origin != want {
 		t.Errorf("suspended at %s, want %s", suspended.Origin, want)
 	}

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"crypto/x509"
 	"slices"
 	"testing"
 	"time"
@@ -155,6 +156,9 @@ const byPermission = `{authenticate: {certificate: {truststores: [partners]}}, a
 type callers struct {
 	partners, others *fixture.Authority
 	material         *inventory.Snapshot
+	// mapps is a certificate to which tokens are bound, as Envoy sends it, and revocable is the same.
+	mapps     string
+	revocable *x509.Certificate
 }
 
 func newCallers(t testing.TB) *callers {

@@ -45,6 +45,7 @@ func (e *Engine) Reach(at request.Context, h Hypothesis) ([]Reach, *Decision) {
 		return nil, ev.Decision
 	}
 	ev.version = e.current[e.PolicyOf(at)]
+	ev.by = ev.version
 	caller, refused := ev.authenticate(ev.version)
 	if refused == nil {
 		refused = ev.admit(&caller)

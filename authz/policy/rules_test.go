@@ -77,7 +77,7 @@ func TestARuleThatIsGivenAnotherPolicyIsJudgedByThatAndByTheOldOne(t *testing.T)
 	} {
 		t.Run(name, func(t *testing.T) {
 			engine := inTurn(t, c, time.Minute, before, fixture.Model(t, test.after))
-			d := engine.Evaluate(asks(before, test.caller), fixture.Noon.Add(time.Minute+follow))
+			d := engine.Evaluate(asks(before, test.caller), fixture.Noon.Add(time.Minute+follow), nil)
 			wantDecision(t, d, test.want)
 			if len(d.PolicyVersions) != test.versions {
 				t.Errorf("asked %d versions, want %d: %+v", len(d.PolicyVersions), test.versions, d.Steps)
@@ -113,7 +113,7 @@ func TestARemovedRuleIsJudgedAsBeforeUntilProxiesHaveHadTimeToFollow(t *testing.
 	} {
 		t.Run(name, func(t *testing.T) {
 			engine := inTurn(t, c, time.Second, test.models...)
-			wantDecision(t, engine.Evaluate(asks(test.models[0], test.caller), fixture.Noon.Add(test.at)), test.want)
+			wantDecision(t, engine.Evaluate(asks(test.models[0], test.caller), fixture.Noon.Add(test.at), nil), test.want)
 		})
 	}
 }

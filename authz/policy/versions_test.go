@@ -38,7 +38,7 @@ func TestARequestByAnOldRoutePassesOnlyIfBothVersionsLetIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := asks(tight, test.caller)
 			r.PolicyVersion = test.asked
-			wantDecision(t, test.engine.Evaluate(r, fixture.Noon), test.want)
+			wantDecision(t, test.engine.Evaluate(r, fixture.Noon, nil), test.want)
 		})
 	}
 }
@@ -49,7 +49,7 @@ func TestAnOldVersionIsJudgedByTheConsumersOfNow(t *testing.T) {
 	before := fixture.Model(t, policySpec(byRole))
 	roleTaken := strings.Replace(policySpec(both), "roles: [reader]", "roles: []", 1) // from mapps
 	engine := engineOf(t, c, fixture.Model(t, roleTaken), engineOf(t, c, before, nil))
-	wantDecision(t, engine.Evaluate(asks(before, c.partners.Client("mapps")), fixture.Noon), reason.NotAuthorized)
+	wantDecision(t, engine.Evaluate(asks(before, c.partners.Client("mapps")), fixture.Noon, nil), reason.NotAuthorized)
 }
 
 func TestAVersionThatComesBackIsTheCurrentOne(t *testing.T) {

@@ -15,6 +15,10 @@ const (
 	RoleHeld          Reason = "role_held"
 	ConsumerListed    Reason = "consumer_listed"
 	Everyone          Reason = "everyone"
+	TokenRoleHeld     Reason = "token_role_held"
+	ScopeHeld         Reason = "scope_held"
+	// TokenIssued is given where our token endpoint gave a token.
+	TokenIssued Reason = "token_issued"
 )
 
 // The reasons that lie in the caller's certificate.
@@ -32,10 +36,36 @@ const (
 	CertificateUnregistered Reason = "certificate_unregistered"
 )
 
+// The reasons that lie in the caller's bearer token.
+const (
+	TokenMissing     Reason = "token_missing"
+	TokenMalformed   Reason = "token_malformed"
+	TokenIssuer      Reason = "token_issuer"
+	TokenKeyUnknown  Reason = "token_key_unknown"
+	TokenSignature   Reason = "token_signature"
+	TokenExpired     Reason = "token_expired"
+	TokenNotYetValid Reason = "token_not_yet_valid" //nolint:gosec // G101: a name, and no credential
+	TokenAudience    Reason = "token_audience"
+	TokenType        Reason = "token_type"
+	// TokenClaimMissing is given where a claim is not there that the Provider demands, or that every token needs.
+	TokenClaimMissing Reason = "token_claim_missing"
+	TokenInactive     Reason = "token_inactive"
+	TokenRevoked      Reason = "token_revoked"
+	// TokenBinding is given where the token is bound to another certificate than the connection's (RFC 8705).
+	TokenBinding Reason = "token_binding"
+	// StepUpRequired is given where the token's issuer wants its user to prove more before it is exchanged.
+	StepUpRequired   Reason = "step_up_required"
+	TokenRoleMissing Reason = "token_role_missing"
+	ScopeMissing     Reason = "scope_missing"
+	ExchangeRefused  Reason = "exchange_refused"
+)
+
 // The reasons that lie in the consumer, and in what it may do.
 const (
-	ConsumerUnknown     Reason = "consumer_unknown"
-	ConsumerAmbiguous   Reason = "consumer_ambiguous"
+	ConsumerUnknown   Reason = "consumer_unknown"
+	ConsumerAmbiguous Reason = "consumer_ambiguous"
+	// ConsumerMismatch is given where certificate and token are demanded, and do not belong together.
+	ConsumerMismatch    Reason = "consumer_mismatch"
 	ConsumerSuspended   Reason = "consumer_suspended"
 	ConsumerNotYetValid Reason = "consumer_not_yet_valid"
 	ConsumerExpired     Reason = "consumer_expired"
@@ -67,8 +97,12 @@ const (
 	RevocationUnavailable Reason = "revocation_unavailable"
 	ClockBehind           Reason = "clock_behind"
 	RegisterUnavailable   Reason = "register_unavailable"
-	Deadline              Reason = "deadline"
-	Internal              Reason = "internal"
+	// ProviderUnavailable is given where a Provider's keys, or its word on a token, cannot be had; TokenUnavailable where the
+	// token for the upstream cannot.
+	ProviderUnavailable Reason = "provider_unavailable"
+	TokenUnavailable    Reason = "token_unavailable" //nolint:gosec // G101: a name, and no credential
+	Deadline            Reason = "deadline"
+	Internal            Reason = "internal"
 )
 
 // typeBase is what every type URI begins with: the page that explains the reasons, each under its name.

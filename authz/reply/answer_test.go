@@ -33,7 +33,7 @@ func headersOf(options []*corev3.HeaderValueOption) map[string]string {
 
 func render(t *testing.T, p *reply.Policy, d *policy.Decision, quota *limit.Quota) *authv3.CheckResponse {
 	t.Helper()
-	response, err := reply.Render(p, d, quota)
+	response, err := reply.Render(p, d, reply.With{Quota: quota})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestValuesAreMadeOfFacts(t *testing.T) {
 		t.Errorf("set %v, removed %v, where the path has no prison", got, ok.GetHeadersToRemove())
 	}
 	var value *reply.ValueError
-	if _, err := reply.Render(p, of(map[string]string{"prison_id": "Łódź"}), nil); !errors.As(err, &value) || !value.OfCaller || value.Header != "x-prison" {
+	if _, err := reply.Render(p, of(map[string]string{"prison_id": "Łódź"}), reply.With{}); !errors.As(err, &value) || !value.OfCaller || value.Header != "x-prison" {
 		t.Errorf("error %v", err)
 	}
 }

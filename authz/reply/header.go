@@ -20,16 +20,28 @@ type ValueError struct {
 func (e *ValueError) Error() string { return "the value of " + e.Header + " is no value of a header" }
 
 // mutations are the headers to set and those to remove. A header whose value the caller has no facts for is removed: what the
-// caller sent under its name is not ours. The error is a *ValueError.
-func (p *Policy) mutations(d *policy.Decision) (headers []*corev3.HeaderValueOption, remove []string, err error) {
-	remove = p.remove
-	headers = make([]*corev3.HeaderValueOption, 0, len(p.forward))
+// caller sent under its name is not ours. Authorization is set, removed or left as it came, and never two of these. The error is
+// a *ValueError where the value of one of the policy's headers is to blame.
+func (p *Policy) mutations(d *policy.Decision, onward Onward) (headers []*corev3.HeaderValueOption, remove []string, err error) {
+	token, pass, err := goesOn(onward, d)
+	if err != nil {
+		return nil, nil, err
+	}
+	remove, own := p.remove, false // own is set once remove is a copy
+	headers = make([]*corev3.HeaderValueOption, 0, len(p.forward)+1)
+	switch {
+	case token != "":
+		remove = p.removeButToken
+		headers = append(headers, set(authorization, token))
+	case pass:
+		remove = p.removeButToken
+	}
 	for _, header := range p.forward {
 		value := valueOf(header.Value, d)
 		switch {
 		case value == "":
-			if len(remove) == len(p.remove) {
-				remove = append(make([]string, 0, len(p.remove)+len(p.forward)), p.remove...)
+			if !own {
+				remove, own = append(make([]string, 0, len(remove)+len(p.forward)), remove...), true
 			}
 			remove = append(remove, header.Name)
 		case !isFieldValue(value):
@@ -46,23 +58,29 @@ func (p *Policy) mutations(d *policy.Decision) (headers []*corev3.HeaderValueOpt
 // decision as they are. Nothing is told of a certificate for which no truststore vouches.
 func valueOf(of *expression.Text, d *policy.Decision) string {
 	plain := of.Plain()
-	if plain == "" {
+	switch plain {
+	case "":
 		return evaluate(of, d.Facts)
+	case expression.ConsumerName:
+		return d.Consumer
+	case expression.Subject:
+		return d.Subject()
+	case expression.TokenSubject:
+		if d.Token != nil {
+			return d.Token.Subject
+		}
+		return ""
 	}
 	if d.Certificate == nil || d.Truststore == "" {
 		return ""
 	}
 	switch plain {
-	case expression.ConsumerName:
-		return d.Consumer
 	case expression.CertificateSubjectDN:
 		return d.Certificate.Subject
 	case expression.CertificateSerial:
 		return d.Certificate.Serial
 	case expression.CertificateNotAfter:
 		return expression.FormatTime(d.Certificate.NotAfter)
-	case expression.Subject:
-		return d.Subject()
 	}
 	return ""
 }
@@ -83,8 +101,11 @@ func evaluate(of *expression.Text, facts *expression.Facts) string {
 const maxFieldValue = 4 << 10
 
 // isFieldValue wants visible ASCII, and spaces within (RFC 9110, section 5.5).
-func isFieldValue(value string) bool {
-	if len(value) > maxFieldValue || value[0] == ' ' || value[len(value)-1] == ' ' {
+func isFieldValue(value string) bool { return isVisible(value, maxFieldValue) }
+
+// isVisible is that for a value of so many bytes at most, which is not empty.
+func isVisible(value string, most int) bool {
+	if len(value) > most || value[0] == ' ' || value[len(value)-1] == ' ' {
 		return false
 	}
 	for _, c := range []byte(value) {

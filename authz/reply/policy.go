@@ -14,7 +14,9 @@ type Policy struct {
 	forward []config.ForwardHeader
 	// remove are the headers to be removed, sorted. None of them is in forward: Envoy removes a header that is both set and
 	// removed.
-	remove         []string
+	remove []string
+	// removeButToken is remove without `authorization`, for requests that go on with a token.
+	removeButToken []string
 	disclose       sallyportv1.Disclose
 	hideAsNotFound bool
 }
@@ -41,8 +43,11 @@ func Compile(p *config.Policy, forwarded func(yield func(string) bool)) *Policy 
 	for _, name := range config.NeverForwarded() {
 		remove[name] = true
 	}
+	delete(remove, authorization)
+	others := slices.Sorted(maps.Keys(remove))
+	remove[authorization] = true
 	return &Policy{
 		forward: slices.DeleteFunc(slices.Clone(p.Forward), func(h config.ForwardHeader) bool { return remove[h.Name] }),
-		remove:  slices.Sorted(maps.Keys(remove)), disclose: p.Disclose, hideAsNotFound: p.HideAsNotFound,
+		remove:  slices.Sorted(maps.Keys(remove)), removeButToken: others, disclose: p.Disclose, hideAsNotFound: p.HideAsNotFound,
 	}
 }

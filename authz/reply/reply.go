@@ -3,6 +3,7 @@ package reply
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -20,32 +21,53 @@ import (
 )
 
 // Render answers as a decision says. The policy is that which the request's rule has now; nil if there is none,
-// and then nothing is disclosed. The quota is the caller's, or nil; it is told on every answer to a request that counted.
-// An allowed request without a policy is an error, and so, as a *ValueError, is one with a header value that Envoy would not
-// set; both must be denied.
-func Render(p *Policy, d *policy.Decision, quota *limit.Quota) (*authv3.CheckResponse, error) {
+// and then nothing is disclosed. An allowed request without a policy is an error, and so are, as a *ValueError, one with a header
+// value that Envoy would not set, and one that neither has an upstream nor is given an answer; all must be denied.
+func Render(p *Policy, d *policy.Decision, with With) (*authv3.CheckResponse, error) {
 	switch {
 	case !d.Allowed:
-		return deny(p, d, quota), nil
+		return deny(p, d, with.Quota), nil
 	case p == nil:
 		return nil, fmt.Errorf("the policy %q is not there to forward by", d.Request.Policy)
 	case d.Request.Answer == checkcontext.AnswerWhoAmI:
-		return answerWhoAmI(d, quota)
+		return answerWhoAmI(d, with.Quota)
+	case d.Request.Answer != "" && with.Answer == nil:
+		return nil, fmt.Errorf("there is nothing to answer as %q", d.Request.Answer)
+	case d.Request.Answer != "":
+		return answer(with.Answer, with.Quota)
 	}
-	return allow(p, d, quota)
+	return allow(p, d, with)
 }
 
 var okStatus = &statuspb.Status{Code: int32(codes.OK)}
 
-func allow(p *Policy, d *policy.Decision, quota *limit.Quota) (*authv3.CheckResponse, error) {
-	headers, remove, err := p.mutations(d)
+func allow(p *Policy, d *policy.Decision, with With) (*authv3.CheckResponse, error) {
+	headers, remove, err := p.mutations(d, with.Onward)
 	if err != nil {
 		return nil, err
 	}
 	return &authv3.CheckResponse{
 		Status: okStatus,
 		HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
-			Headers: headers, HeadersToRemove: remove, ResponseHeadersToAdd: quotaHeaders(quota),
+			Headers: headers, HeadersToRemove: remove, ResponseHeadersToAdd: quotaHeaders(with.Quota),
+		}},
+	}, nil
+}
+
+// answer gives an answer of our own. To Envoy every one is a refusal to go on; nothing is asked of an upstream, because there is none.
+func answer(a *Answer, quota *limit.Quota) (*authv3.CheckResponse, error) {
+	if http.StatusText(a.Status) == "" {
+		return nil, fmt.Errorf("%d is no status of an answer", a.Status)
+	}
+	headers := []*corev3.HeaderValueOption{set("content-type", a.ContentType)}
+	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
+		headers = append(headers, set(name, a.Headers[name]))
+	}
+	return &authv3.CheckResponse{
+		Status: deniedStatus,
+		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
+			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(a.Status)}, //nolint:gosec // G115: a status, as was checked
+			Headers: append(headers, quotaHeaders(quota)...), Body: a.Body,
 		}},
 	}, nil
 }
@@ -68,11 +90,6 @@ var denialHeaders = []*corev3.HeaderValueOption{
 	set("cache-control", "no-store"),
 }
 
-// challenged are denialHeaders of a 401, which must say how to authenticate (RFC 9110, section 15.5.2). RFC 6750, section 3,
-// wants the scheme and at least one parameter: the realm. There is no error code, as section 3.1 has it for a method of
-// authentication that is not supported: `invalid_token` would invite the caller to fetch another token and try again.
-var challenged = append(slices.Clone(denialHeaders), set("www-authenticate", `Bearer realm="api"`))
-
 var deniedStatus = &statuspb.Status{Code: int32(codes.PermissionDenied)}
 
 func deny(p *Policy, d *policy.Decision, quota *limit.Quota) *authv3.CheckResponse {
@@ -86,10 +103,12 @@ func deny(p *Policy, d *policy.Decision, quota *limit.Quota) *authv3.CheckRespon
 	}
 	headers := denialHeaders
 	switch told.Status {
-	case http.StatusUnauthorized: // and not where it is hidden
-		headers = challenged
+	case http.StatusUnauthorized, http.StatusForbidden: // and not where it is hidden
+		if challenge := p.challenge(d); challenge != nil {
+			headers = append(slices.Clone(denialHeaders), challenge)
+		}
 	case http.StatusMethodNotAllowed: // RFC 9110, section 15.5.6
-		headers = append(slices.Clone(denialHeaders), set("allow", policy.AnswerMethods))
+		headers = append(slices.Clone(denialHeaders), set("allow", policy.AnswerMethods(d.Request.Answer)))
 	case http.StatusTooManyRequests:
 		headers = append(slices.Clone(denialHeaders), quotaHeaders(quota)...)
 	}
@@ -118,8 +137,8 @@ func (p *Policy) tell(d *policy.Decision) problem {
 	return told
 }
 
-// Status is the HTTP status that the caller sees: the decision's, or 404 where the policy hides that there is something.
-// The policy may be nil.
+// Status is the HTTP status that the caller sees: the decision's, or 404 where the policy hides that there is something. That of an
+// answer of our own is its own. The policy may be nil.
 func Status(p *Policy, d *policy.Decision) int {
 	status := d.Status()
 	if p != nil && p.hideAsNotFound && (status == http.StatusForbidden || status == http.StatusUnauthorized) {

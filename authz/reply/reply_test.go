@@ -59,7 +59,7 @@ func forwarding(pass ...string) *config.Policy {
 }
 
 func TestWhatTheUpstreamIsToldIsOursAlone(t *testing.T) {
-	always := config.NeverForwarded()
+	always := append(config.NeverForwarded(), "authorization")
 	all := map[string]string{"x-consumer": "mapps", "x-dn": "CN=mapps", "x-serial": "abc", "x-not-after": "2030-01-02T12:00:00Z", "x-subject": "consumer:mapps"}
 	for name, test := range map[string]struct {
 		policy   *config.Policy
@@ -77,7 +77,7 @@ func TestWhatTheUpstreamIsToldIsOursAlone(t *testing.T) {
 		"a certificate that nobody vouches for": {forwarding(), allowed(func(d *policy.Decision) { d.Consumer, d.Truststore = "", "" }), nil, headers},
 	} {
 		t.Run(name, func(t *testing.T) {
-			response, err := reply.Render(reply.Compile(test.policy, slices.Values(headers)), test.decision, nil)
+			response, err := reply.Render(reply.Compile(test.policy, slices.Values(headers)), test.decision, reply.With{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +109,7 @@ func TestWhatTheUpstreamIsToldIsOursAlone(t *testing.T) {
 func TestRenderingLeavesThePreparedPolicyAsItWas(t *testing.T) {
 	p := reply.Compile(forwarding(), slices.Values(headers))
 	render := func(d *policy.Decision) []string {
-		response, err := reply.Render(p, d, nil)
+		response, err := reply.Render(p, d, reply.With{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,12 +126,12 @@ func TestAValueThatEnvoyWouldRefuseIsNoAnswer(t *testing.T) {
 	p := reply.Compile(forwarding(), slices.Values(headers))
 	for name, value := range map[string]string{"a line feed": "a\nb", "no ASCII": "Ł", "a space at its end": "a ", "5 KiB": strings.Repeat("a", 5<<10)} {
 		t.Run(name, func(t *testing.T) {
-			if response, err := reply.Render(p, allowed(func(d *policy.Decision) { d.Consumer = value }), nil); err == nil {
+			if response, err := reply.Render(p, allowed(func(d *policy.Decision) { d.Consumer = value }), reply.With{}); err == nil {
 				t.Errorf("answered %v", response)
 			}
 		})
 	}
-	if response, err := reply.Render(nil, allowed(nil), nil); err == nil {
+	if response, err := reply.Render(nil, allowed(nil), reply.With{}); err == nil {
 		t.Errorf("without a policy answered %v", response)
 	}
 }
@@ -161,7 +161,7 @@ func TestADenialTellsWhatThePolicyDiscloses(t *testing.T) {
 		"an unknown reason":   {policyOf(detailed, false), "", map[string]any{"type": "about:blank", "title": "Service Unavailable", "status": 503.}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			response, err := reply.Render(test.policy, denied(test.why), nil)
+			response, err := reply.Render(test.policy, denied(test.why), reply.With{})
 			if err != nil {
 				t.Fatal(err)
 			}

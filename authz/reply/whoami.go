@@ -7,9 +7,7 @@ import (
 	"slices"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 
 	"github.com/sallyport-project/sallyport/authz/limit"
 	"github.com/sallyport-project/sallyport/authz/policy"
@@ -23,7 +21,19 @@ type whoAmI struct {
 	Roles    []string `json:"roles,omitempty"`
 	// Certificate is absent where no truststore vouches for one.
 	Certificate *certificate `json:"certificate,omitempty"`
-	Gateway     string       `json:"gateway"`
+	// Token is absent where none was accepted.
+	Token   *token `json:"token,omitempty"`
+	Gateway string `json:"gateway"`
+}
+
+// token is what was understood of the caller's token: what of it counts, and nothing by which somebody else could be the caller.
+type token struct {
+	Provider string   `json:"provider"`
+	Subject  string   `json:"subject"`
+	ClientID string   `json:"client_id,omitempty"`
+	Roles    []string `json:"roles,omitempty"`
+	Scopes   []string `json:"scopes,omitempty"`
+	Expires  string   `json:"expires"`
 }
 
 type certificate struct {
@@ -36,20 +46,15 @@ type certificate struct {
 
 const day = 24 * time.Hour
 
-// answerWhoAmI answers an admitted caller with what is known of it. To Envoy every answer of the authorization service's own is
-// a refusal to go on; nothing is asked of an upstream, because there is none.
+// answerWhoAmI answers an admitted caller with what is known of it.
 func answerWhoAmI(d *policy.Decision, quota *limit.Quota) (*authv3.CheckResponse, error) {
 	body, err := json.Marshal(describe(d))
 	if err != nil {
 		return nil, fmt.Errorf("tell the caller who it is: %w", err)
 	}
-	headers := append([]*corev3.HeaderValueOption{set("content-type", "application/json"), set("cache-control", "no-store")}, quotaHeaders(quota)...)
-	return &authv3.CheckResponse{
-		Status: deniedStatus,
-		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
-			Status: &typev3.HttpStatus{Code: http.StatusOK}, Headers: headers, Body: string(body) + "\n",
-		}},
-	}, nil
+	return answer(&Answer{
+		Status: http.StatusOK, ContentType: "application/json", Headers: map[string]string{"cache-control": "no-store"}, Body: string(body) + "\n",
+	}, quota)
 }
 
 func describe(d *policy.Decision) whoAmI {
@@ -60,6 +65,11 @@ func describe(d *policy.Decision) whoAmI {
 	if c := d.Certificate; c != nil && d.Truststore != "" {
 		told.Certificate = &certificate{
 			Subject: c.Subject, Serial: c.Serial, NotAfter: expression.FormatTime(c.NotAfter), DaysLeft: int(c.NotAfter.Sub(d.Time) / day),
+		}
+	}
+	if t := d.Token; t != nil {
+		told.Token = &token{
+			Provider: t.Provider.Name, Subject: t.Subject, ClientID: t.ClientID, Roles: t.Roles, Scopes: t.Scopes, Expires: expression.FormatTime(t.Expires),
 		}
 	}
 	return told

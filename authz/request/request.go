@@ -20,6 +20,8 @@ type Context struct {
 	Upstream string
 	// Answer is empty, or what is answered without an upstream: one of the values of checkcontext.
 	Answer string
+	// Provider is whose answer it is; empty where Answer is, or is whoami.
+	Provider string
 	// Outcome is empty, or why the request leads nowhere: one of the values of checkcontext.
 	Outcome string
 }
@@ -41,6 +43,8 @@ type Request struct {
 	Certificate string
 	// SNI is the server name of the TLS handshake; empty without one.
 	SNI string
+	// Body is what was sent to a token endpoint; empty on every other route, where nobody looks at it. It may hold secrets.
+	Body string
 
 	headers map[string]string
 }
@@ -94,7 +98,7 @@ func read(check *authv3.CheckRequest) *Request {
 			Gateway: context[checkcontext.Gateway], Listener: context[checkcontext.Listener], Entry: context[checkcontext.Entry],
 			Route: context[checkcontext.Route], Rule: context[checkcontext.Rule],
 			Policy: context[checkcontext.Policy], PolicyVersion: context[checkcontext.PolicyHash],
-			Upstream: context[checkcontext.Upstream], Answer: context[checkcontext.Answer], Outcome: context[checkcontext.Outcome],
+			Upstream: context[checkcontext.Upstream], Answer: context[checkcontext.Answer], Provider: context[checkcontext.Provider], Outcome: context[checkcontext.Outcome],
 		},
 		ID:          requestID(http),
 		Method:      http.GetMethod(),
@@ -103,8 +107,20 @@ func read(check *authv3.CheckRequest) *Request {
 		Query:       query,
 		Certificate: attributes.GetSource().GetCertificate(),
 		SNI:         attributes.GetTlsSession().GetSni(),
+		Body:        body(http, context[checkcontext.Answer]),
 		headers:     http.GetHeaders(),
 	}
+}
+
+// body is that of a request to a token endpoint; Envoy sends it as text, or as bytes where it was told to.
+func body(http *authv3.AttributeContext_HttpRequest, answer string) string {
+	switch {
+	case answer != checkcontext.AnswerToken:
+		return ""
+	case http.GetBody() != "":
+		return http.GetBody()
+	}
+	return string(http.GetRawBody())
 }
 
 // maxRequestID is the longest request id that is taken up, in bytes. Envoy's own have 36.
@@ -135,10 +151,13 @@ func (r *Request) checkContext() *Error {
 	}
 	end := r.Upstream
 	if r.Answer != "" {
-		if r.Answer != checkcontext.AnswerWhoAmI || r.Upstream != "" {
+		if !knownAnswer(r.Answer) || r.Upstream != "" {
 			return contextMissing("the route's answer is not known, or it has an upstream as well")
 		}
 		end = r.Answer
+	}
+	if ofProvider := r.Answer != "" && r.Answer != checkcontext.AnswerWhoAmI; ofProvider != (r.Provider != "") {
+		return contextMissing("the route's answer is a provider's, and the route names none, or the other way round")
 	}
 	way := [...]string{r.Route, r.Rule, r.Policy, r.PolicyVersion, end}
 	switch r.Outcome {
@@ -158,4 +177,12 @@ func (r *Request) checkContext() *Error {
 		return contextMissing("the route's outcome is not known")
 	}
 	return nil
+}
+
+func knownAnswer(answer string) bool {
+	switch answer {
+	case checkcontext.AnswerWhoAmI, checkcontext.AnswerToken, checkcontext.AnswerKeySet, checkcontext.AnswerIssuerMetadata:
+		return true
+	}
+	return false
 }

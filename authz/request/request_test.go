@@ -188,3 +188,55 @@ func TestARequestIDThatSaysMoreThanAnIDIsNotTakenUp(t *testing.T) {
 		}
 	}
 }
+
+// answeringFor is a route that leads to an answer of the service's own.
+func answeringFor(answer, provider string) func(*authv3.AttributeContext) {
+	return func(a *authv3.AttributeContext) {
+		delete(a.ContextExtensions, checkcontext.Upstream)
+		a.ContextExtensions[checkcontext.Answer] = answer
+		if provider != "" {
+			a.ContextExtensions[checkcontext.Provider] = provider
+		}
+		a.Request.Http.Body = "grant_type=client_credentials"
+	}
+}
+
+func TestAnAnswerOfAProviderNamesIt(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer, provider string
+		good             bool
+		body             string
+	}{
+		"a token endpoint":             {checkcontext.AnswerToken, "own", true, "grant_type=client_credentials"},
+		"a key set":                    {checkcontext.AnswerKeySet, "own", true, ""},
+		"metadata":                     {checkcontext.AnswerIssuerMetadata, "own", true, ""},
+		"who somebody is":              {checkcontext.AnswerWhoAmI, "", true, ""},
+		"a token endpoint of nobody":   {checkcontext.AnswerToken, "", false, ""},
+		"who somebody is, of somebody": {checkcontext.AnswerWhoAmI, "own", false, ""},
+		"an answer that nobody knows":  {"tokens", "own", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := request.Parse(asked(answeringFor(test.answer, test.provider)))
+			var problem *request.Error
+			switch {
+			case !test.good:
+				if !errors.As(err, &problem) || problem.Reason != reason.ContextMissing {
+					t.Errorf("error %v", err)
+				}
+			case err != nil || r.Answer != test.answer || r.Provider != test.provider || r.Body != test.body:
+				t.Errorf("read %+v, error %v", r.Context, err)
+			}
+		})
+	}
+	if _, err := request.Parse(asked(context(checkcontext.Provider, "own"))); err == nil {
+		t.Error("a route to an upstream may name a provider")
+	}
+	raw := asked(answeringFor(checkcontext.AnswerToken, "own"))
+	raw.Attributes.Request.Http.Body, raw.Attributes.Request.Http.RawBody = "", []byte("scope=a")
+	if r, err := request.Parse(raw); err != nil || r.Body != "scope=a" {
+		t.Errorf("body %q, error %v", r.Body, err)
+	}
+	if r, err := request.Parse(asked(func(a *authv3.AttributeContext) { a.Request.Http.Body = "access_token=x" })); err != nil || r.Body != "" {
+		t.Errorf("the body of a request to an upstream is read: %q, error %v", r.Body, err)
+	}
+}

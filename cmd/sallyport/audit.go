@@ -18,11 +18,11 @@ import (
 func newAudit(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit",
-		Short: "Watch a running server decide",
+		Short: "Watch a running server decide, and sum up what it has decided",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newAuditTail(s))
+	cmd.AddCommand(newAuditTail(s), newAuditVerdicts(s))
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -19,6 +20,11 @@ import (
 
 // authorityTimeout bounds what an authority is asked for: a list may have to be published to several places.
 const authorityTimeout = 2 * time.Minute
+
+// authorityContext bounds what an authority is asked for.
+func authorityContext(cmd *cobra.Command) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(cmd.Context(), authorityTimeout)
+}
 
 // authorityFlags say which certificate authority a verb works with: a home on this machine, a server by its admin socket, or
 // a server elsewhere.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -108,7 +107,7 @@ func (f *issueFlags) issue(cmd *cobra.Command, s streams) error {
 		return err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(cmd.Context(), authorityTimeout)
+	ctx, cancel := authorityContext(cmd)
 	defer cancel()
 	response, err := asked.IssueCertificate(ctx, request)
 	if err != nil {

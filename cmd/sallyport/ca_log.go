@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto"
 	"crypto/x509"
 	"encoding/json"
@@ -45,7 +44,7 @@ func newCALog(s streams) *cobra.Command {
 				return err
 			}
 			defer done()
-			ctx, cancel := context.WithTimeout(cmd.Context(), authorityTimeout)
+			ctx, cancel := authorityContext(cmd)
 			defer cancel()
 			list, err := asked.ListIssued(ctx, request)
 			if err != nil {
@@ -114,7 +113,7 @@ it held when that head was signed; heads are published beside each revocation li
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), authorityTimeout)
+			ctx, cancel := authorityContext(cmd)
 			defer cancel()
 			current, err := opened.Register(ctx)
 			if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -78,7 +77,7 @@ func revoke(cmd *cobra.Command, s streams, f *authorityFlags, request *adminv1.R
 		return err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(cmd.Context(), authorityTimeout)
+	ctx, cancel := authorityContext(cmd)
 	defer cancel()
 	revoked, err := asked.RevokeCertificates(ctx, request)
 	if err != nil {
@@ -140,7 +139,7 @@ func publish(cmd *cobra.Command, s streams, f *authorityFlags) error {
 		return err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(cmd.Context(), authorityTimeout)
+	ctx, cancel := authorityContext(cmd)
 	defer cancel()
 	published, err := asked.PublishList(ctx, &adminv1.PublishListRequest{Authority: f.name})
 	if err != nil {
@@ -154,7 +153,7 @@ func publishIfDue(cmd *cobra.Command, s streams, f *authorityFlags) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), authorityTimeout)
+	ctx, cancel := authorityContext(cmd)
 	defer cancel()
 	made, was, err := opened.PublishIfDue(ctx)
 	if err != nil {

@@ -54,7 +54,7 @@ for.`,
   sallyport ca show --admin-socket /run/sallyport/admin.sock`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), authorityTimeout)
+			ctx, cancel := authorityContext(cmd)
 			defer cancel()
 			if f.dir == "" || f.server != "" {
 				return showServer(ctx, cmd, s, &f)

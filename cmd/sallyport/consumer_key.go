@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -92,9 +91,4 @@ func generatedKey() (requestedKey, error) {
 		request: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}),
 		public:  private.Public(), spkiSHA256: register.Digest(spki), private: private,
 	}, nil
-}
-
-// authorityContext bounds what an authority is asked for.
-func authorityContext(cmd *cobra.Command) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(cmd.Context(), authorityTimeout)
 }

@@ -19,7 +19,12 @@ func newDev(s streams) *cobra.Command {
 		Long: `Starts, on loopback only: a control plane, an authorization service, an Envoy for each group of proxies,
 and sample APIs that answer with what reached them, for all upstreams. Every CA and certificate is a
 development one, made on first use and kept in the state folder; those that the configuration refers
-to are not read.
+to are not read. A development issuer stands for every Provider, with three ready-made users to sign in
+as; no other issuer is asked. Whoever reaches it can be any of them: it listens on loopback.
+
+An Upstream with the label "serves: FOLDER" serves that folder beside the configuration in place of a
+sample API, and /environment.json, which tells a single-page app where the issuer is and, by the label
+"api: ORIGIN", the API.
 
 It sends the configuration's Test cases through the Envoys, prints a row for each, and stays up:
 edits take effect at once, and each decision is printed. Ctrl-C ends everything.

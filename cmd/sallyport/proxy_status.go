@@ -29,6 +29,8 @@ type proxyStatus struct {
 	// Truststores with their revocation lists, and material that is fetched from elsewhere.
 	Truststores []truststoreState `json:"truststores"`
 	Fetched     []fetchedState    `json:"fetched"`
+	// Providers are issuers of tokens.
+	Providers []providerState `json:"providers"`
 }
 
 type truststoreState struct {
@@ -84,7 +86,8 @@ func newProxyStatus(s streams) *cobra.Command {
 		Use:   "status",
 		Short: "Say what each proxy has, and what it refused",
 		Long: `Lists the proxies of a running server: since when each is connected, how many resources it accepted, and
-what it refused, in its own words. Also what is wrong with the configuration or its material.
+what it refused, in its own words. Also what is wrong with the configuration or its material, and with the issuers of
+tokens (Providers): key sets that cannot be fetched, and tokens of our own that cannot be got.
 
 Exit code: 0, also where something was refused; 1 if the server cannot be reached.`,
 		Example: `  sallyport proxy status --admin-socket /run/sallyport/admin.sock
@@ -119,6 +122,7 @@ func statusOf(status *adminv1.GetStatusResponse, list *adminv1.ListProxiesRespon
 	p := proxyStatus{
 		Revision: status.GetRevision(), Roles: append([]string{}, status.GetRoles()...), Errors: append([]string{}, status.GetConfigurationErrors()...),
 		Material: []string{}, Proxies: []proxyState{}, Truststores: truststoresOf(status), Fetched: fetchedOf(status),
+		Providers: providersOf(status),
 	}
 	for _, m := range status.GetMaterialProblems() {
 		problem := inventory.Problem{Kind: m.GetKind(), Name: m.GetName(), Err: errors.New(m.GetMessage()), InForce: m.GetInForce()}
@@ -201,6 +205,9 @@ func (p proxyStatus) table(w io.Writer) error {
 		if m.Error != "" {
 			fmt.Fprintf(w, "\n%s is stale since %s: %s\n", terminal.Safe(m.Reference), orNever(m.Since), terminal.Safe(m.Error))
 		}
+	}
+	if err := p.providerTable(w); err != nil {
+		return err
 	}
 	for _, message := range append(append([]string{}, p.Errors...), p.Material...) {
 		fmt.Fprintf(w, "\n%s\n", terminal.Safe(message))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/sallyport-project/sallyport/authz/jose"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/admin"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/question"
@@ -30,6 +32,8 @@ type questions struct {
 	source, socket, at string
 	// state is the state folder of a server, for the certificates of development authorities; empty for none.
 	state string
+	// token is the caller's, if one is shown, and keys the file with a key set by which its signature is judged; empty for none.
+	token, keys string
 }
 
 // flags adds the flags.
@@ -97,7 +101,76 @@ func (q *questions) answerer(ctx context.Context, certificates bool) (question.A
 		}
 		settings.TruststoresOnly, settings.Apart = true, true
 	}
+	if q.token != "" {
+		if settings.Keys, err = q.keySets(ctx, model); err != nil {
+			return nil, nil, err
+		}
+	}
 	return question.New(settings), func() {}, nil
+}
+
+// keySets are those by which a token is judged apart from a server: what is material of the configuration, and for the Providers that may
+// have issued the token, the one in --keys.
+func (q *questions) keySets(ctx context.Context, model *config.Model) (map[string]*jose.KeySet, error) {
+	material, err := publicMaterial(ctx, q.source, model)
+	if err != nil {
+		return nil, err
+	}
+	found := keySetsOf(material)
+	if q.keys == "" {
+		return found, nil
+	}
+	given, err := keysFromFile(q.keys)
+	if err != nil {
+		return nil, err
+	}
+	read, err := jose.Parse(q.token)
+	if err != nil {
+		return found, nil //nolint:nilerr // the answer says what is wrong with it
+	}
+	for _, p := range model.Providers() {
+		if slices.Contains(p.Issuers, read.Claims.Issuer) {
+			found[p.Name] = given
+		}
+	}
+	return found, nil
+}
+
+// presumedToken is a flag for a token that is presumed: provider=NAME,role=NAME,scope=NAME,subject=TEXT.
+type presumedToken struct{ parts []string }
+
+func (p *presumedToken) flag(cmd *cobra.Command, usage string) {
+	cmd.Flags().StringSliceVar(&p.parts, "as-token", nil, usage+", such as provider=corporate,role=vessel.write; also scope=, subject=, client= and audience=, each as often as needed")
+}
+
+// token is nil where the flag was not given.
+func (p *presumedToken) token() (*adminv1.PresumedToken, error) {
+	if len(p.parts) == 0 {
+		return nil, nil //nolint:nilnil // none is presumed
+	}
+	wanted := new(adminv1.PresumedToken)
+	for _, part := range p.parts {
+		name, value, _ := strings.Cut(part, "=")
+		if value == "" {
+			return nil, usageError{fmt.Errorf("--as-token: expected NAME=VALUE, found %q", part)}
+		}
+		one := map[string]*string{"provider": &wanted.Provider, "subject": &wanted.Subject, "client": &wanted.ClientId}[name]
+		several := map[string]*[]string{"role": &wanted.Roles, "scope": &wanted.Scopes, "audience": &wanted.Audiences}[name]
+		switch {
+		case one != nil && *one != "":
+			return nil, usageError{fmt.Errorf("--as-token: %s is there twice", name)}
+		case one != nil:
+			*one = value
+		case several != nil:
+			*several = append(*several, value)
+		default:
+			return nil, usageError{fmt.Errorf("--as-token: %q is none of provider, role, scope, subject, client and audience", name)}
+		}
+	}
+	if wanted.GetProvider() == "" {
+		return nil, usageError{errors.New("--as-token: which Provider has issued it? Give provider=NAME")}
+	}
+	return wanted, nil
 }
 
 // truststores reads those of a configuration, as far as they can be read from here. A development authority is the one that a

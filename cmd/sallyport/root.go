@@ -136,7 +136,7 @@ Every flag can be given by an environment variable: --log-level by SALLYPORT_LOG
 	root.PersistentFlags().String("log-format", "text", "text or json")
 	root.AddCommand(
 		newDev(s), newServe(s), newValidate(s), newTest(s), newRoute(s), newTranslate(s),
-		newExplain(s), newWhoCan(s), newCan(s), newCertificates(s), newAudit(s),
+		newExplain(s), newWhoCan(s), newCan(s), newCertificates(s), newAudit(s), newToken(s),
 		newBootstrap(s), newCA(s), newProxy(s), newConsumer(s), newTruststore(s), newCertificate(s), newVersion(s), newReference(s),
 	)
 	return root

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,8 +35,11 @@ type routeAnswer struct {
 	Policy   string   `json:"policy,omitempty"`
 	PolicyAt string   `json:"policy_at,omitempty"`
 	Upstream []string `json:"upstreams,omitempty"`
-	// Answer is what the authorization service answers without an upstream.
-	Answer string `json:"answer,omitempty"`
+	// Answer is what the authorization service answers without an upstream, and Provider the issuer of ours whose answer it is.
+	Answer   string `json:"answer,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	// Headers of Envoy's own in any answer: what it says of CORS.
+	Headers map[string]string `json:"headers,omitempty"`
 }
 
 // routeQuery is what `route` is asked.
@@ -131,8 +136,8 @@ func answerOf(model *config.Model, l *config.Listener, chosen routing.Decision) 
 	a := routeAnswer{
 		Gateway: l.Gateway.Name, Listener: l.Name, Host: chosen.Host, Path: chosen.Path, Status: chosen.Status,
 		Entry: chosen.Context[checkcontext.Entry], Outcome: chosen.Context[checkcontext.Outcome],
-		Answer: chosen.Context[checkcontext.Answer],
-		Route:  chosen.Context[checkcontext.Route], Rule: chosen.Context[checkcontext.Rule], Policy: chosen.Context[checkcontext.Policy],
+		Answer: chosen.Context[checkcontext.Answer], Provider: chosen.Context[checkcontext.Provider],
+		Route: chosen.Context[checkcontext.Route], Rule: chosen.Context[checkcontext.Rule], Policy: chosen.Context[checkcontext.Policy],
 	}
 	if chosen.Closed {
 		a.Outcome = "closed"
@@ -146,6 +151,12 @@ func answerOf(model *config.Model, l *config.Listener, chosen routing.Decision) 
 				a.RuleAt = rule.Origin.String()
 			}
 		}
+	}
+	for name, values := range chosen.AnswerHeaders {
+		if a.Headers == nil {
+			a.Headers = map[string]string{}
+		}
+		a.Headers[name] = strings.Join(values, ",")
 	}
 	for _, u := range chosen.Upstreams {
 		a.Upstream = append(a.Upstream, u.Context[checkcontext.Upstream])
@@ -167,6 +178,8 @@ func writeRoutes(w io.Writer, answers []routeAnswer) error {
 		switch {
 		case a.Outcome == "closed":
 			fmt.Fprintln(w, "  the connection is closed: no entry has this server name")
+		case a.Status == http.StatusOK:
+			fmt.Fprintln(w, "  Envoy answers the browser's preflight: 200, before anybody is asked")
 		case a.Status != 0:
 			fmt.Fprintf(w, "  Envoy answers %d before anybody is asked\n", a.Status)
 		case a.Outcome == checkcontext.OutcomeMisdirected:
@@ -176,10 +189,13 @@ func writeRoutes(w io.Writer, answers []routeAnswer) error {
 		default:
 			fmt.Fprintf(w, "  path      %s\n  rule      %s/%s  (%s)\n  policy    %s  (%s)\n", a.Path, a.Route, a.Rule, a.RuleAt, a.Policy, a.PolicyAt)
 			if a.Answer != "" {
-				fmt.Fprintf(w, "  answer    %s, without an upstream\n", a.Answer)
+				fmt.Fprintf(w, "  answer    %s, without an upstream\n", strings.TrimSuffix(a.Answer+" of "+a.Provider, " of "))
 			} else {
 				fmt.Fprintf(w, "  upstream  %s\n", strings.Join(a.Upstream, ", "))
 			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
+			fmt.Fprintf(w, "  %s: %s\n", name, a.Headers[name])
 		}
 	}
 	return nil

@@ -87,7 +87,7 @@ func count[N int | uint64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	if stem, ends := strings.CutSuffix(what, "y"); ends {
+	if stem, ends := strings.CutSuffix(what, "y"); ends && what != "day" {
 		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, what)

@@ -18,11 +18,12 @@ func newWhoCan(s streams) *cobra.Command {
 		Use:   "who-can METHOD URL",
 		Short: "List who may make a request",
 		Long: `Lists the consumers who may make a request, each with the role or rule that lets it in and the place where that
-is written, and says whether one needs a certificate at all. "if" marks those for whom it depends on something
+is written, and says whether one needs a certificate at all. Where the policy takes tokens, it also lists, for each Provider, whether
+a good token is enough, or which role or scope it needs. "if" marks those for whom it depends on something
 that the request and the configuration alone do not tell, such as the time or a field of the certificate:
 what is left of the condition stands beside it.
 
-That the consumers' certificates are good is presumed. Exit code: 0 if the question was answered; 1 if not; 2 for a
+That the consumers' certificates and tokens are good is presumed. Exit code: 0 if the question was answered; 1 if not; 2 for a
 mistake in the question or in the configuration.`,
 		Example: `  sallyport who-can GET https://api.example.org/v1/persons/1/alerts
   sallyport who-can --source config --at 2026-12-24T00:00:00Z POST https://api.example.org/v1/visits

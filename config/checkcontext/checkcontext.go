@@ -28,12 +28,23 @@ const (
 	Upstream = "upstream"
 	// Answer says what the authorization service answers by itself to those whom the policy lets in.
 	Answer = "answer"
+	// Provider is the name of the Provider whose answer it is; it stands beside Answer alone, and not beside AnswerWhoAmI.
+	Provider = "provider"
 	// Outcome says why the request leads nowhere.
 	Outcome = "outcome"
 )
 
-// AnswerWhoAmI is the value of Answer: what is known of the caller.
-const AnswerWhoAmI = "whoami"
+// The values of Answer.
+const (
+	// AnswerWhoAmI is what is known of the caller.
+	AnswerWhoAmI = "whoami"
+	// AnswerToken is a token of our own, or why there is none (RFC 6749, section 5).
+	AnswerToken = "token"
+	// AnswerKeySet is the public keys of an issuer of our own (RFC 7517).
+	AnswerKeySet = "key_set"
+	// AnswerIssuerMetadata is what an issuer of our own says of itself (RFC 8414).
+	AnswerIssuerMetadata = "issuer_metadata"
+)
 
 // The values of Outcome.
 const (

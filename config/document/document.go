@@ -51,13 +51,11 @@ var kinds = map[string]func() proto.Message{
 	"Role":        func() proto.Message { return new(sallyportv1.Role) },
 	"Consumer":    func() proto.Message { return new(sallyportv1.Consumer) },
 	"Policy":      func() proto.Message { return new(sallyportv1.Policy) },
+	"Provider":    func() proto.Message { return new(sallyportv1.Provider) },
 	"Upstream":    func() proto.Message { return new(sallyportv1.Upstream) },
 	"Route":       func() proto.Message { return new(sallyportv1.Route) },
 	"Test":        func() proto.Message { return new(sallyportv1.Test) },
 }
-
-// kindsNotSupportedYet belong to the language and have no behaviour.
-var kindsNotSupportedYet = map[string]bool{"Provider": true}
 
 // Broken tells whether the document could not be read; its Kind and Name may still be known.
 func (d *Document) Broken() bool { return d.Message == nil }
@@ -221,9 +219,6 @@ func (d *decoder) kind(root *yaml.Node) func() proto.Message {
 		return create
 	case node == nil:
 		d.fail("kind", root, "is missing; expected %s", oneOf(kindNames()))
-	case kindsNotSupportedYet[name]:
-		d.document.Kind = name
-		d.fail("kind", node, "%s is not supported yet", name)
 	default:
 		d.fail("kind", node, "expected %s, found %s%s", oneOf(kindNames()), describe(node), DidYouMean(name, kindNames()))
 	}

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-const allKinds = "Authority, Certificate, Consumer, Gateway, Policy, Role, Route, Test, Truststore, Upstream"
+const allKinds = "Authority, Certificate, Consumer, Gateway, Policy, Provider, Role, Route, Test, Truststore, Upstream"
 
 func TestProblemsOfADocument(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -95,18 +95,11 @@ func TestProblemsOfADocument(t *testing.T) {
 		"a kind that is no word": {
 			"kind: [Role]\n", []string{"a.yaml:1:7: error: kind: expected one of " + allKinds + ", found a list"},
 		},
-		"a kind that is not supported yet": {
-			resource("Provider", "{issuers: [a]}"), []string{"a.yaml:2:7: error: kind: Provider is not supported yet"},
-		},
 		"a field that is not supported yet": {
-			resource("Route", "{gateway: a, hostnames: [a.example.org], cors: {}, rules: [{name: a, match: {exact: /}, policy: a}]}"), []string{"a.yaml:4:48: error: spec.cors: is not supported yet"},
+			resource("Upstream", "{endpoints: {dns: 'a.example.org:80'}, health: {}}"), []string{"a.yaml:4:46: error: spec.health: is not supported yet"},
 		},
 		"a form that is not supported yet": {
-			resource("Policy", "{authenticate: {jwt: {providers: [a]}}, authorize: [{name: a, scopes: [b]}]}"),
-			[]string{
-				"a.yaml:4:23: error: spec.authenticate.jwt: is not supported yet",
-				"a.yaml:4:69: error: spec.authorize[0].scopes: is not supported yet",
-			},
+			resource("Upstream", "{endpoints: {file: endpoints.yaml}}"), []string{"a.yaml:4:20: error: spec.endpoints.file: is not supported yet"},
 		},
 		"another version of the language": {
 			strings.Replace(resource("Consumer", "{}"), "v1", "v2", 1), []string{`a.yaml:1:14: error: api_version: expected sallyport/v1, found "sallyport/v2"`},
@@ -118,8 +111,8 @@ func TestProblemsOfADocument(t *testing.T) {
 		"no form of several": {
 			resource("Policy", "{authenticate: {}, authorize: [{name: a}]}"),
 			[]string{
-				"a.yaml:4:8: error: spec.authenticate: expected one of certificate, anonymous, any_of, all_of",
-				"a.yaml:4:38: error: spec.authorize[0]: expected one of permissions, consumer_roles, consumers, everyone",
+				"a.yaml:4:8: error: spec.authenticate: expected one of certificate, jwt, anonymous, any_of, all_of",
+				"a.yaml:4:38: error: spec.authorize[0]: expected one of permissions, consumer_roles, consumers, token_roles, scopes, everyone",
 			},
 		},
 		"an alias": {

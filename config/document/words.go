@@ -179,7 +179,15 @@ var patternsInWords = map[string]string{
 	"^[1-9a-f][0-9a-f]{0,39}$":                    "at most 40 lower-case hexadecimal digits without zeros in front",
 	"^https?://[^/]+(/.*)?$":                      "a URL that begins with http:// or https://",
 	`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?:[0-9]{1,5}$`: "a host name in lower case with a port, such as api.internal:8443",
-	`^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`: "a host name in lower case without a port, or *. and one",
+	`^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`:                        "a host name in lower case without a port, or *. and one",
+	`^https?://(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*(:[0-9]{1,5})?$`: "an origin such as https://app.example.org or https://*.example.org, without a path",
+	`^https?://[^\s?#]+$`:     "an address such as https://login.example.org/tenant, without query and fragment",
+	`^https?://[^\s#]+$`:      "an address that begins with https:// or http://",
+	`^https://[^\s"#]+$`:      "an address that begins with https://",
+	`^\S+$`:                   "the name of a claim, or a path such as realm_access.roles",
+	`^\S*$`:                   "the name of a claim, or a path such as realm_access.roles",
+	`^[A-Za-z0-9!#$&^_.+-]+$`: "a type such as at+jwt, without `application/`",
+	`^[!#-\[\]-~]+$`:          "a scope: visible characters without spaces, quotes and backslashes (RFC 6749, section 3.3)",
 }
 
 // quote is a value in quotes, shortened where it is long.

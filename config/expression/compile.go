@@ -35,9 +35,9 @@ func (c *compiled) Captures() []string { return c.uses.under(NamePath) }
 // Attributes are the names that it reads under `consumer.attributes`, as far as the text names them.
 func (c *compiled) Attributes() []string { return c.uses.under(NameConsumer, "attributes") }
 
-// ReadsCaller tells whether it reads what the caller sent: `path`, or a part of `request` or of its `certificate`.
+// ReadsCaller tells whether it reads what the caller sent: `path`, or a part of `request`, of its `certificate` or its `token`.
 func (c *compiled) ReadsCaller() bool {
-	return c.uses.reads(NamePath) || c.uses.reads(NameRequest) || c.uses.reads(NameCertificate)
+	return c.uses.reads(NamePath) || c.uses.reads(NameRequest) || c.uses.reads(NameCertificate) || c.uses.reads(NameToken)
 }
 
 // ReadsPath tells whether it reads `path` at all.
@@ -61,6 +61,7 @@ const (
 	CertificateSubjectDN Plain = "certificate.subject_dn"
 	CertificateSerial    Plain = "certificate.serial"
 	CertificateNotAfter  Plain = "certificate.not_after"
+	TokenSubject         Plain = "token.subject"
 	Subject              Plain = "subject"
 )
 
@@ -175,6 +176,9 @@ const maxFault = 200
 // fault is an error of an evaluation, in words of ours where it has a better one.
 func fault(err error) error {
 	message := err.Error()
+	if message == "no such overload" { // of claims, whose types nobody knows before
+		message = "a value is of another type than its place takes"
+	}
 	if len(message) > maxFault {
 		message = strings.ToValidUTF8(message[:maxFault], "") + "..."
 	}

@@ -37,6 +37,18 @@ func TestAConditionHoldsOfWhatItDescribes(t *testing.T) {
 		"nobody's subject":                  {"subject == ''", nobody(), true},
 		"somebody who is a consumer":        {"has(consumer.name)", mapps(), true},
 		"nobody, who is none":               {"has(consumer.name) || has(certificate.serial) || has(certificate.not_after)", nobody(), false},
+		"a token's facts":                   {"token.subject == 'alice' && token.issuer.startsWith('https:') && token.provider == 'corporate' && token.client_id == 'app'", mapps(), true},
+		"a token's lists":                   {"'api' in token.audiences && 'vessel.write' in token.roles && 'read' in token.scopes && token.expires > request.time", mapps(), true},
+		"a claim":                           {"token.claims.company == '7' && token.claims['https://example.org/tenant'] == 't1'", mapps(), true},
+		"a claim of another type":           {"token.claims.company == 7", mapps(), false},
+		"a claim that is a number":          {"token.claims.level == 3 && token.claims.level >= 2.5 && token.claims.share < 1", mapps(), true},
+		"a claim that is a truth value":     {"token.claims.staff == true && token.claims.company != true", mapps(), true},
+		"a claim that is nothing":           {"token.claims.nothing == null && has(token.claims.nothing)", mapps(), true},
+		"a claim in a claim":                {"token.claims.address.country == 'NO' && token.claims.address.lines[1].b == 1", mapps(), true},
+		"an item of a claim":                {"'captains' in token.claims.groups && token.claims.groups.exists(g, g.startsWith('cler'))", mapps(), true},
+		"a claim that may be there":         {"has(token.claims.region)", mapps(), false},
+		"a token that nobody has":           {"has(token.subject) || has(token.claims) || has(token.expires)", nobody(), false},
+		"a moment that a token leaves out":  {"has(token.issued_at)", mapps(), false},
 		"what is wrong in what is not read": {"true || consumer.attributes.never[0] == 'x'", mapps(), true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -58,6 +70,14 @@ func TestAConditionThatCannotBeEvaluatedDoesNotHold(t *testing.T) {
 		"a capture that the path has not":        {"path.person_id == '1'", mapps(), "no such key: person_id"},
 		"a consumer that nobody is":              {"consumer.name != 'nsp'", nobody(), "the caller is none of our consumers"},
 		"a certificate that nobody has":          {"certificate.common_name != 'nsp'", nobody(), "the caller has no certificate that a truststore vouches for"},
+		"a token that nobody has":                {"token.subject != 'mallory'", nobody(), "the caller has no token"},
+		"a claim that nobody has":                {"token.claims.company != '8'", nobody(), "the caller has no token"},
+		"a claim that the token has not":         {"token.claims.region == 'north'", mapps(), "no such key: region"},
+		"a claim in what is no object":           {"token.claims.company.name == 'x'", mapps(), "no such key: name"},
+		"an item of what is no list":             {"'7' in token.claims.company", mapps(), "a value is of another type than its place takes"},
+		"an order of text and number":            {"token.claims.company > 3", mapps(), "a value is of another type than its place takes"},
+		"a claim that is no truth value":         {"token.claims.company || false", mapps(), "a value is of another type than its place takes"},
+		"a moment that the token leaves out":     {"token.issued_at < request.time", mapps(), "the token does not say when it was issued"},
 		"a number that is none":                  {"int(path.prison_id) > 3", mapps(), "type conversion error from 'string' to 'int'"},
 		"a division by nothing":                  {"1 / consumer.attributes.none.size() == 1", mapps(), "division by zero"},
 		"an item beyond the end":                 {"certificate.uris[7] == ''", mapps(), "index out of bounds: 7"},
@@ -97,6 +117,9 @@ func TestATextIsWhatAHeaderSays(t *testing.T) {
 		"certificate.serial":                     "1f",
 		"certificate.not_after":                  "2030-01-05T12:00:00Z",
 		"subject":                                "consumer:mapps",
+		"token.subject":                          "alice",
+		"string(token.claims.company)":           "7",
+		"token.scopes.join(' ')":                 "vessels.own read",
 		"consumer.roles.join(',')":               "alerts-reader,person-reader",
 		"consumer.attributes.prisons[0]":         "MDI",
 		"'prison/' + path.prison_id":             "prison/MDI",
@@ -118,7 +141,7 @@ func TestATextIsWhatAHeaderSays(t *testing.T) {
 
 func TestPlainFactsNeedNoEvaluation(t *testing.T) {
 	for source, want := range map[string]Plain{
-		"consumer.name": ConsumerName, " consumer . name ": ConsumerName, "certificate.not_after": CertificateNotAfter, "subject": Subject,
+		"consumer.name": ConsumerName, " consumer . name ": ConsumerName, "certificate.not_after": CertificateNotAfter, "subject": Subject, "token.subject": TokenSubject,
 		"consumer.name + ''": "", "request.method": "", "consumer.labels.name": "", "consumer.attributes.name[0]": "",
 	} {
 		if got := textOf(t, source).Plain(); got != want {
@@ -130,7 +153,7 @@ func TestPlainFactsNeedNoEvaluation(t *testing.T) {
 func TestAMistakeIsToldWithItsPlaceAndTheNearestName(t *testing.T) {
 	for source, want := range map[string]string{
 		"consumer.nme == 'a'":                     "at character 9: `consumer` has no `nme`, but name, roles, attributes, labels; did you mean `name`?",
-		"consmer.name == 'a'":                     "at character 1: there is no `consmer`; an expression is over consumer, certificate, request, path, subject; did you mean `consumer`?",
+		"consmer.name == 'a'":                     "at character 1: there is no `consmer`; an expression is over consumer, certificate, token, request, path, subject; did you mean `consumer`?",
 		"has(certificate.sereal)":                 "at character 4: `certificate` has no `sereal`, but subject_dn, issuer_dn, common_name, serial, sha256, spki_sha256, not_before, not_after, uris, dns_names; did you mean `serial`?",
 		"consumer.name == 'a' &&\n  consumer.nam": "at character 11 of line 2: `consumer` has no `nam`, but name, roles, attributes, labels; did you mean `name`?",
 		"request.headers.x == ''":                 "at character 8: `request` has no `headers`, but method, host, path, gateway, route, time",
@@ -143,6 +166,9 @@ func TestAMistakeIsToldWithItsPlaceAndTheNearestName(t *testing.T) {
 		"timestamp('yesterday') < request.time":   "at character 11: invalid timestamp argument",
 		"consumer.name":                           "is no condition: it is a text, and must be true or false",
 		"consumer.roles":                          "is no condition: it is a list, and must be true or false",
+		"token.sub == 'a'":                        "at character 6: `token` has no `sub`, but subject, issuer, provider, client_id, audiences, roles, scopes, issued_at, expires, claims",
+		"token == token":                          "uses the whole `token`; name one of its fields: subject, issuer, provider, client_id, audiences, roles, scopes, issued_at, expires, claims",
+		"token.claims.staff":                      "is no condition: it is something whose type is only known when it is evaluated, and must be true or false",
 		"consumer == consumer":                    "uses the whole `consumer`; name one of its fields: name, roles, attributes, labels",
 		"[consumer, consumer].size() == 2":        "uses the whole `consumer`; name one of its fields: name, roles, attributes, labels",
 		"dyn(consumer.name)":                      "is no condition: it is something whose type is only known when it is evaluated, and must be true or false",
@@ -218,4 +244,19 @@ func FuzzCompileCondition(f *testing.F) {
 			c.Residual(facts, "path", "certificate")
 		}
 	})
+}
+
+// Nobody knows before a token is there how large its claims are, or of which type; what is sensible must still be accepted.
+func TestConditionsOnClaimsAreNotTooDear(t *testing.T) {
+	for _, source := range []string{
+		"token.claims.company == path.company_id", "'clerks' in token.claims.groups", "path.company_id in token.claims.companies",
+		"token.claims.realm_access.roles.exists(r, r == 'clerk' || r.startsWith('clerk-'))", "token.claims.company in consumer.attributes.companies",
+		"token.claims.groups.exists(g, g == path.company_id)", "token.claims.email.endsWith('@example.org')", "token.claims.email.matches('^[a-z.]+@example[.]org$')",
+		"token.scopes.exists(s, s.startsWith('vessels.'))", "token.roles.all(r, r in ['a', 'b'])", "token.audiences.size() == 1",
+	} {
+		condition(t, source)
+	}
+	if _, err := CompileCondition("token.claims.a.all(x, token.claims.b.all(y, x == y))"); err == nil {
+		t.Error("lists within lists are accepted")
+	}
 }

@@ -2,6 +2,7 @@ package expression
 
 import (
 	"fmt"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/cost"
@@ -23,7 +24,9 @@ const (
 	maxNames     = 100  // of a certificate, and roles of a consumer
 	maxPairs     = 64   // of attributes, labels and captures
 	maxPath      = 8192 // of a request, in bytes
-	maxSubject   = 2048 // of a certificate, in bytes
+	maxSubject   = 2048 // of a certificate or token, in bytes
+	maxClaim     = 1000 // items, or bytes, of a token's claim, which may be a list or a text
+	maxClaimItem = 256  // bytes of an item of one
 	maxOtherText = 512
 )
 
@@ -55,17 +58,25 @@ func (sizes) EstimateSize(node cost.AstNode) *cost.SizeEstimate {
 		return size(maxSubject) // `subject`; objects have no size
 	}
 	switch field, depth := path[1], len(path); {
+	case field == "claims" && depth == 2:
+		return size(maxPairs)
+	case field == "claims" && strings.HasPrefix(path[depth-1], "@"):
+		return size(maxClaimItem)
+	case field == "claims":
+		return size(maxClaim)
 	case field == "attributes" && depth == 2, field == "labels" && depth == 2:
 		return size(maxPairs)
 	case field == "attributes" && depth == 3 && path[2] != "@keys":
 		return size(MaxValues)
 	case field == "attributes":
 		return size(MaxValueLength)
+	case field == "audiences" && depth == 2, field == "scopes" && depth == 2:
+		return size(maxNames)
 	case field == "roles" && depth == 2, field == "uris" && depth == 2, field == "dns_names" && depth == 2:
 		return size(maxNames)
 	case field == "path":
 		return size(maxPath)
-	case field == "subject_dn", field == "issuer_dn", field == "uris":
+	case field == "subject_dn", field == "issuer_dn", field == "uris", field == "subject", field == "issuer":
 		return size(maxSubject)
 	}
 	return size(maxOtherText)

@@ -34,6 +34,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.CustomTypeProvider(provider{registry}),
 		cel.Variable(NameConsumer, objects[NameConsumer].celType),
 		cel.Variable(NameCertificate, objects[NameCertificate].celType),
+		cel.Variable(NameToken, objects[NameToken].celType),
 		cel.Variable(NameRequest, objects[NameRequest].celType),
 		cel.Variable(NamePath, cel.MapType(cel.StringType, cel.StringType)),
 		cel.Variable(NameSubject, cel.StringType),
@@ -79,6 +80,19 @@ var objects = map[string]object{
 		"uris":        field(stringList, func(c *Certificate) any { return c.URIs }, func(c *Certificate) bool { return len(c.URIs) > 0 }),
 		"dns_names":   field(stringList, func(c *Certificate) any { return c.DNSNames }, func(c *Certificate) bool { return len(c.DNSNames) > 0 }),
 	}),
+	NameToken: objectOf(NameToken, map[string]*types.FieldType{
+		"subject":   text(func(t *Token) string { return t.Subject }),
+		"issuer":    text(func(t *Token) string { return t.Issuer }),
+		"provider":  text(func(t *Token) string { return t.Provider }),
+		"client_id": text(func(t *Token) string { return t.ClientID }),
+		"audiences": field(stringList, func(t *Token) any { return t.Audiences }, func(t *Token) bool { return len(t.Audiences) > 0 }),
+		"roles":     field(stringList, func(t *Token) any { return t.Roles }, func(t *Token) bool { return len(t.Roles) > 0 }),
+		"scopes":    field(stringList, func(t *Token) any { return t.Scopes }, func(t *Token) bool { return len(t.Scopes) > 0 }),
+		"issued_at": said(field(types.TimestampType, func(t *Token) any { return t.IssuedAt }, func(t *Token) bool { return !t.IssuedAt.IsZero() }), errNoIssuedAt),
+		"expires":   field(types.TimestampType, func(t *Token) any { return t.Expires }, always[*Token]),
+		"claims": field(types.NewMapType(types.StringType, types.DynType),
+			func(t *Token) any { return t.Claims }, func(t *Token) bool { return len(t.Claims) > 0 }),
+	}),
 	NameRequest: objectOf(NameRequest, map[string]*types.FieldType{
 		"method":  text(func(r *Request) string { return r.Method }),
 		"host":    text(func(r *Request) string { return r.Host }),
@@ -102,11 +116,14 @@ func typeName(name string) string { return "sallyport." + name }
 var (
 	errNoConsumer    = errors.New("the caller is none of our consumers")
 	errNoCertificate = errors.New("the caller has no certificate that a truststore vouches for")
+	errNoToken       = errors.New("the caller has no token")
+	errNoIssuedAt    = errors.New("the token does not say when it was issued")
 	errNoRequest     = errors.New("there is no request")
 )
 
 func (*Consumer) missing() error    { return errNoConsumer }
 func (*Certificate) missing() error { return errNoCertificate }
+func (*Token) missing() error       { return errNoToken }
 func (*Request) missing() error     { return errNoRequest }
 
 // fact is a pointer to one of the objects.
@@ -131,6 +148,19 @@ func field[T any, P fact[T]](of *types.Type, get func(P) any, set func(P) bool) 
 			return get(from), nil
 		},
 	}
+}
+
+// said makes it an error to read a field that is not set, in place of a value that would be a lie.
+func said(of *types.FieldType, otherwise error) *types.FieldType {
+	get := of.GetFrom
+	of.GetFrom = func(target any) (any, error) {
+		value, err := get(target)
+		if err == nil && !of.IsSet(target) {
+			return nil, otherwise
+		}
+		return value, err
+	}
+	return of
 }
 
 func text[T any, P fact[T]](get func(P) string) *types.FieldType {
@@ -189,6 +219,8 @@ func (f *Facts) ResolveName(name string) (any, bool) {
 		return f.Consumer, true
 	case NameCertificate:
 		return f.Certificate, true
+	case NameToken:
+		return f.Token, true
 	case NameRequest:
 		return &f.Request, true
 	case NamePath:

@@ -6,13 +6,14 @@ import "time"
 const (
 	NameConsumer    = "consumer"
 	NameCertificate = "certificate"
+	NameToken       = "token"
 	NameRequest     = "request"
 	NamePath        = "path"
 	NameSubject     = "subject"
 )
 
 // roots are these names.
-var roots = []string{NameConsumer, NameCertificate, NameRequest, NamePath, NameSubject}
+var roots = []string{NameConsumer, NameCertificate, NameToken, NameRequest, NamePath, NameSubject}
 
 // Facts are what an expression sees of one request. They are only read.
 type Facts struct {
@@ -20,6 +21,8 @@ type Facts struct {
 	Consumer *Consumer
 	// Certificate is `certificate`; nil where no truststore vouches for one.
 	Certificate *Certificate
+	// Token is `token`; nil where the caller has none that was verified and counts.
+	Token *Token
 	// Request is `request`.
 	Request Request
 	// Path is `path`: what the variables of path templates stand for, each unescaped once.
@@ -61,6 +64,21 @@ type Certificate struct {
 	URIs, DNSNames             []string
 }
 
+// Token is what expressions see of a bearer token that has been verified.
+type Token struct {
+	// Provider is the name of the Provider by whose rules it was judged, Issuer its `iss`.
+	Provider, Issuer string
+	// Subject is what the Provider calls the caller, and ClientID the client that the token was issued to, or empty.
+	Subject, ClientID string
+	Audiences         []string
+	// Roles and Scopes are those that the Provider may assert.
+	Roles, Scopes []string
+	// IssuedAt is the zero time where the token does not say it.
+	IssuedAt, Expires time.Time
+	// Claims are all that the token says, as JSON has it: texts, numbers, truth values, lists and objects.
+	Claims map[string]any
+}
+
 // Request is what expressions see of a request.
 type Request struct {
 	Method string
@@ -79,5 +97,6 @@ var fields = map[string][]string{
 	NameConsumer: {"name", "roles", "attributes", "labels"},
 	NameCertificate: {"subject_dn", "issuer_dn", "common_name", "serial", "sha256", "spki_sha256", "not_before", "not_after",
 		"uris", "dns_names"},
+	NameToken:   {"subject", "issuer", "provider", "client_id", "audiences", "roles", "scopes", "issued_at", "expires", "claims"},
 	NameRequest: {"method", "host", "path", "gateway", "route", "time"},
 }

@@ -23,6 +23,9 @@ func TestWhatIsLeftOfACondition(t *testing.T) {
 		"a field of a certificate":     {"certificate.serial == '1f' && certificate.common_name == 'mapps'", "certificate.serial", Depends, `certificate.serial == "1f"`},
 		"it cannot be evaluated":       {"'x' in consumer.attributes.regions", "path", Errs, "no such key: regions"},
 		"it can, where it matters":     {"path.prison_id == 'x' || int(consumer.name) > 1", "path", Depends, `path.prison_id == "x" || int("mapps") > 1`},
+		"the claims are not":           {"token.provider == 'corporate' && token.claims.company == '7'", "token.claims", Depends, `token.claims.company == "7"`},
+		"claims decide nothing":        {"token.provider == 'other' && token.claims.company == '7'", "token.claims", Fails, ""},
+		"nor whether one is there":     {"!has(token.claims.company) || token.claims.company == 'x'", "token.claims", Depends, `!has(token.claims.company) || token.claims.company == "x"`},
 		"macros are written as macros": {"consumer.roles.exists(r, r == path.role)", "path", Depends, `["alerts-reader", "person-reader"].exists(r, r == path.role)`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -111,7 +111,7 @@ func plainOf(checked *cel.Ast) Plain {
 		return ""
 	}
 	switch fact := Plain(strings.Join(chain, ".")); fact {
-	case ConsumerName, CertificateSubjectDN, CertificateSerial, CertificateNotAfter, Subject:
+	case ConsumerName, CertificateSubjectDN, CertificateSerial, CertificateNotAfter, TokenSubject, Subject:
 		return fact
 	}
 	return ""

@@ -5,6 +5,8 @@ import (
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/sallyport-project/sallyport/envoy/bootstrap"
 )
 
 // cluster wants endpoints and secrets to be there, and an upstream over TLS to be verified by name.
@@ -31,11 +33,25 @@ func (l *lint) cluster(cluster *clusterv3.Cluster) {
 	}
 }
 
-// checkSettings wants the settings of a route to hold the context and nothing more, such as another service to ask.
-func (l *lint) checkSettings(where string, packed *anypb.Any) {
+// checkSettings wants the settings of a route to hold the context, and at most more time to ask the same service, and the body where that
+// one gives tokens.
+func (l *lint) checkSettings(where string, packed *anypb.Any, givesTokens bool) {
 	settings := &extauthzv3.ExtAuthzPerRoute{}
 	if packed == nil || packed.UnmarshalTo(settings) != nil || settings.GetCheckSettings() == nil {
 		return // found where the context is read
 	}
-	l.onlyFields(where, settings.GetCheckSettings(), "context_extensions")
+	check := settings.GetCheckSettings()
+	l.onlyFields(where, check, "context_extensions", "grpc_service", "with_request_body")
+	if service := check.GetGrpcService(); service != nil {
+		l.onlyFields(where, service, "envoy_grpc", "timeout")
+		if service.GetEnvoyGrpc().GetClusterName() != bootstrap.AuthzCluster || service.GetTimeout().AsDuration() <= 0 {
+			l.found("%s: it asks another service than %q, or waits for ever", where, bootstrap.AuthzCluster)
+		}
+	}
+	if body := check.GetWithRequestBody(); body != nil {
+		l.onlyFields(where, body, "max_request_bytes") // and not a part of a body that is too long
+		if !givesTokens {
+			l.found("%s: the authorization service is shown what callers send", where)
+		}
+	}
 }

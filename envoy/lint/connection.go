@@ -71,24 +71,32 @@ func (l *lint) forwardedCertificate(where string, m *hcmv3.HttpConnectionManager
 	}
 }
 
-// httpFilters wants the authorization filter, the one that drops trailers as it is everywhere, and the router, with
-// nothing before or between them that could answer by itself or let a request by.
+// httpFilters wants the authorization filter, those that drop trailers and withhold tokens as they are everywhere, and the router.
+// Before them stands the one that answers preflights, which lets nothing through to an upstream; there is nothing else that could
+// answer by itself or let a request by.
 func (l *lint) httpFilters(where string, filters []*hcmv3.HttpFilter, chain bool) {
-	if len(filters) != 3 || filters[0].GetName() != translate.AuthorizationFilter {
-		l.found("%s: its HTTP filters must be %s, the one that drops trailers, and the router, and nothing else", where, translate.AuthorizationFilter)
+	if len(filters) != 5 || filters[1].GetName() != translate.AuthorizationFilter {
+		l.found("%s: its HTTP filters must be the one that answers preflights, %s, the ones that drop trailers and withhold tokens, and the router, and nothing else",
+			where, translate.AuthorizationFilter)
 		return
 	}
-	if !proto.Equal(filters[1], translate.TrailersFilter()) {
-		l.found("%s: its second HTTP filter does not drop all trailers of a request, and nothing else", where)
+	if !proto.Equal(filters[0], translate.CrossOriginFilter()) {
+		l.found("%s: its first HTTP filter does something else than to answer preflights", where)
+	}
+	if !proto.Equal(filters[2], translate.TrailersFilter()) {
+		l.found("%s: its third HTTP filter does not drop all trailers of a request, and nothing else", where)
+	}
+	if !proto.Equal(filters[3], translate.WithholdingFilter()) {
+		l.found("%s: its fourth HTTP filter does something else than to withhold tokens", where)
 	}
 	for _, filter := range filters {
 		l.onlyFields(where+", filter "+filter.GetName(), filter, "name", "typed_config") // not disabled, is_optional or config_discovery
 	}
 	authorization := &extauthzv3.ExtAuthz{}
-	if unpack(l, where, filters[0].GetTypedConfig(), authorization) {
+	if unpack(l, where, filters[1].GetTypedConfig(), authorization) {
 		l.authorization(where, authorization, chain)
 	}
-	unpack(l, where, filters[2].GetTypedConfig(), &routerv3.Router{})
+	unpack(l, where, filters[4].GetTypedConfig(), &routerv3.Router{})
 }
 
 // authorization wants the filter to ask our service about every request, and to fail closed. Fields by which it could let

@@ -71,7 +71,7 @@ func manager(change func(*hcmv3.HttpConnectionManager)) func(*translate.Resource
 
 func authorization(change func(*extauthzv3.ExtAuthz)) func(*translate.Resources) {
 	return manager(func(m *hcmv3.HttpConnectionManager) {
-		repack(m.GetHttpFilters()[0].GetTypedConfig(), &extauthzv3.ExtAuthz{}, change)
+		repack(m.GetHttpFilters()[1].GetTypedConfig(), &extauthzv3.ExtAuthz{}, change)
 	})
 }
 

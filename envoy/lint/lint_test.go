@@ -74,22 +74,22 @@ func TestTheAuthorizationFilterIsPassedByNothing(t *testing.T) {
 		"it asks somebody else":        {"it asks the cluster", authorization(func(a *extauthzv3.ExtAuthz) { a.GetGrpcService().GetEnvoyGrpc().ClusterName = "other" })},
 		"it is not there":              {"HTTP filters must be", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters = m.HttpFilters[1:] })},
 		"it comes after the router": {"HTTP filters must be", manager(func(m *hcmv3.HttpConnectionManager) {
-			m.HttpFilters[0], m.HttpFilters[2] = m.HttpFilters[2], m.HttpFilters[0]
+			m.HttpFilters[1], m.HttpFilters[4] = m.HttpFilters[4], m.HttpFilters[1]
 		})},
 		"another filter stands before it": {"HTTP filters must be", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters = append(m.HttpFilters[1:], m.HttpFilters...) })},
-		"trailers come through":           {"does not drop all trailers", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters[1].ConfigType = m.HttpFilters[2].ConfigType })},
-		"it is disabled":                  {"disabled", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters[0].Disabled = true })},
-		"it is optional":                  {"is_optional", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters[0].IsOptional = true })},
+		"trailers come through":           {"does not drop all trailers", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters[2].ConfigType = m.HttpFilters[4].ConfigType })},
+		"it is disabled":                  {"disabled", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters[1].Disabled = true })},
+		"it is optional":                  {"is_optional", manager(func(m *hcmv3.HttpConnectionManager) { m.HttpFilters[1].IsOptional = true })},
 		"it comes by discovery": {"config_discovery", manager(func(m *hcmv3.HttpConnectionManager) {
-			m.HttpFilters[0].ConfigType = &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{}}
+			m.HttpFilters[1].ConfigType = &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{}}
 		})},
 		"it is another filter by that name": {"mismatched message type", manager(func(m *hcmv3.HttpConnectionManager) {
-			m.HttpFilters[0].ConfigType = m.HttpFilters[1].ConfigType
+			m.HttpFilters[1].ConfigType = m.HttpFilters[2].ConfigType
 		})},
 		"a route disables it": {"no check settings", route("matches/root", settings(func(s *extauthzv3.ExtAuthzPerRoute) {
 			s.Override = &extauthzv3.ExtAuthzPerRoute_Disabled{Disabled: true}
 		}))},
-		"a route asks another service": {"the field grpc_service has no place", route("matches/root", settings(func(s *extauthzv3.ExtAuthzPerRoute) {
+		"a route asks another service": {"it asks another service", route("matches/root", settings(func(s *extauthzv3.ExtAuthzPerRoute) {
 			s.GetCheckSettings().ServiceOverride = &extauthzv3.CheckSettings_GrpcService{GrpcService: &corev3.GrpcService{}}
 		}))},
 		"a weighted cluster disables it": {"no check settings", route("matches/weighted", func(r *routev3.Route) {
@@ -98,7 +98,7 @@ func TestTheAuthorizationFilterIsPassedByNothing(t *testing.T) {
 				s.Override = &extauthzv3.ExtAuthzPerRoute_Disabled{Disabled: true}
 			})
 		})},
-		"a virtual host has settings": {"typed_per_filter_config", func(r *translate.Resources) {
+		"a virtual host has settings": {"have no place here", func(r *translate.Resources) {
 			host(r, publicRoutes, rulesHost).TypedPerFilterConfig = map[string]*anypb.Any{translate.AuthorizationFilter: {}}
 		}},
 		"a route configuration has settings": {"typed_per_filter_config", func(r *translate.Resources) {
@@ -116,7 +116,7 @@ func TestEveryRouteSaysWhereItStands(t *testing.T) {
 	}
 	violations := map[string]violation{
 		"no settings": {"no settings", route("matches/root", func(r *routev3.Route) { r.TypedPerFilterConfig = nil })},
-		"settings of another filter": {"settings of other filters", route("matches/root", func(r *routev3.Route) {
+		"settings of another filter": {"have no place here", route("matches/root", func(r *routev3.Route) {
 			r.TypedPerFilterConfig["envoy.filters.http.cors"] = r.TypedPerFilterConfig[translate.AuthorizationFilter]
 		})},
 		"another gateway":              {"its context says gateway", route("matches/root", with(checkcontext.Gateway, "other"))},

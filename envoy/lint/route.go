@@ -7,6 +7,8 @@ import (
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/sallyport-project/sallyport/config/checkcontext"
 	"github.com/sallyport-project/sallyport/envoy/translate"
 )
@@ -23,7 +25,8 @@ func (l *lint) routeConfiguration(routes *routev3.RouteConfiguration) {
 	domains := map[string]bool{}
 	for _, host := range routes.GetVirtualHosts() {
 		where := "virtual host " + host.GetName()
-		l.onlyFields(where, host, "name", "domains", "routes", "retry_policy")
+		l.onlyFields(where, host, "name", "domains", "routes", "retry_policy", "typed_per_filter_config")
+		l.crossOrigin(where, host)
 		for _, domain := range host.GetDomains() {
 			if domains[domain] {
 				l.found("%s: the domain %s stands twice", where, domain)
@@ -57,7 +60,7 @@ func (l *lint) virtualHost(host *routev3.VirtualHost, by use) {
 
 // catchesAll tells whether a route takes every request and leads nowhere.
 func catchesAll(route *routev3.Route) bool {
-	return !answered(route) && route.GetMatch().GetPrefix() == "/" && len(route.GetMatch().GetHeaders()) == 0 && route.GetDirectResponse() != nil
+	return !answered(route) && route.GetMatch().GetPrefix() == "/" && len(route.GetMatch().GetHeaders()) == 0 && endsHere(route)
 }
 
 // answered tells whether the authorization service answers those whom the route's policy lets in.
@@ -69,7 +72,7 @@ func answered(route *routev3.Route) bool {
 // catchesTrace tells whether a route takes TRACE on every path and leads nowhere.
 func catchesTrace(route *routev3.Route) bool {
 	headers := route.GetMatch().GetHeaders()
-	return !answered(route) && route.GetMatch().GetPrefix() == "/" && route.GetDirectResponse() != nil && len(headers) == 1 &&
+	return !answered(route) && route.GetMatch().GetPrefix() == "/" && endsHere(route) && len(headers) == 1 &&
 		headers[0].GetName() == ":method" && headers[0].GetStringMatch().GetExact() == http.MethodTrace
 }
 
@@ -84,7 +87,7 @@ func (l *lint) route(where string, route *routev3.Route, by use) {
 			l.found("%s: its context says %s %q, and it stands in %q", where, known.key, context[known.key], known.value)
 		}
 	}
-	if route.GetDirectResponse() != nil {
+	if endsHere(route) {
 		l.leadsNowhere(where, route, context)
 		return
 	}
@@ -97,27 +100,46 @@ func (l *lint) context(where string, route *routev3.Route, chosen *routev3.Weigh
 	if chosen != nil {
 		configured = chosen.GetTypedPerFilterConfig()
 	}
-	if len(configured) != 1 {
-		l.found("%s: it has settings of other filters than %s, or none", where, translate.AuthorizationFilter)
+	for name, settings := range configured {
+		withholds := name == translate.WithholdingFilterName && chosen == nil && proto.Equal(settings, translate.WithholdingSettings())
+		if name != translate.AuthorizationFilter && !withholds {
+			l.found("%s: it has settings of the filter %s, which have no place here", where, name)
+		}
 	}
 	context, err := translate.Context(route, chosen)
 	if err != nil {
 		l.found("%s: %v", where, err) // `disabled` is among these
 	}
-	if len(configured) == 1 {
-		l.checkSettings(where, configured[translate.AuthorizationFilter])
-	}
+	l.checkSettings(where, configured[translate.AuthorizationFilter], context[checkcontext.Answer] == checkcontext.AnswerToken)
 	return context
 }
 
+// endsHere tells whether a route leads to no upstream: it answers by itself, or its cluster is the one that there never is.
+func endsHere(route *routev3.Route) bool {
+	return route.GetDirectResponse() != nil || route.GetRoute().GetCluster() == translate.NowhereCluster
+}
+
+// otherwise is the status that would come of a request which the authorization filter lets pass to no upstream.
+func (l *lint) otherwise(where string, route *routev3.Route) uint32 {
+	if answer := route.GetDirectResponse(); answer != nil {
+		l.onlyFields(where, answer, "status") // a body would be an answer
+		return answer.GetStatus()
+	}
+	l.onlyFields(where, route.GetRoute(), "cluster") // the default for one that is not found is 503
+	if l.resources.Clusters[translate.NowhereCluster] != nil {
+		l.found("%s: there is a cluster %q, and there must be none", where, translate.NowhereCluster)
+	}
+	return http.StatusServiceUnavailable
+}
+
 func (l *lint) leadsNowhere(where string, route *routev3.Route, context map[string]string) {
-	l.onlyFields(where, route.GetDirectResponse(), "status") // a body would be an answer
+	status := l.otherwise(where, route)
 	if context[checkcontext.Answer] != "" {
-		l.answers(where, route, context)
+		l.answers(where, status, context)
 		return
 	}
-	if route.GetDirectResponse().GetStatus() < http.StatusBadRequest {
-		l.found("%s: it answers %d, and leads nowhere", where, route.GetDirectResponse().GetStatus())
+	if status < http.StatusBadRequest {
+		l.found("%s: it answers %d, and leads nowhere", where, status)
 	}
 	l.keys(where, context, checkcontext.Outcome)
 	outcome := context[checkcontext.Outcome]
@@ -128,13 +150,18 @@ func (l *lint) leadsNowhere(where string, route *routev3.Route, context map[stri
 
 // answers wants a route whose answer the authorization service gives to name its policy, and to have an error of its own for a
 // request that comes through.
-func (l *lint) answers(where string, route *routev3.Route, context map[string]string) {
-	if route.GetDirectResponse().GetStatus() != http.StatusServiceUnavailable {
-		l.found("%s: it answers %d by itself, where the authorization service has to", where, route.GetDirectResponse().GetStatus())
+func (l *lint) answers(where string, status uint32, context map[string]string) {
+	if status != http.StatusServiceUnavailable {
+		l.found("%s: it answers %d by itself, where the authorization service has to", where, status)
 	}
-	l.keys(where, context, checkcontext.Route, checkcontext.Rule, checkcontext.Policy, checkcontext.PolicyHash, checkcontext.Answer)
-	if context[checkcontext.Answer] != checkcontext.AnswerWhoAmI {
-		l.found("%s: its answer %q is none", where, context[checkcontext.Answer])
+	rule := []string{checkcontext.Route, checkcontext.Rule, checkcontext.Policy, checkcontext.PolicyHash, checkcontext.Answer}
+	switch answer := context[checkcontext.Answer]; answer {
+	case checkcontext.AnswerWhoAmI:
+		l.keys(where, context, rule...)
+	case checkcontext.AnswerToken, checkcontext.AnswerKeySet, checkcontext.AnswerIssuerMetadata:
+		l.keys(where, context, append(rule, checkcontext.Provider)...)
+	default:
+		l.found("%s: its answer %q is none", where, answer)
 	}
 }
 

@@ -26,6 +26,8 @@ type entry struct {
 	routes  *routev3.RouteConfiguration
 	// conditions of each route.
 	conditions map[*routev3.Route][]condition
+	// crossOrigin of each virtual host that says something of CORS.
+	crossOrigin map[*routev3.VirtualHost]*crossOrigin
 }
 
 // Compile prepares a listener with the route configurations that it refers to by name. The error is for one that is
@@ -51,7 +53,7 @@ func compileEntry(chain *listenerv3.FilterChain, routes map[string]*routev3.Rout
 		return nil, err
 	}
 	name := manager.GetRds().GetRouteConfigName()
-	e := &entry{routes: routes[name], conditions: map[*routev3.Route][]condition{}}
+	e := &entry{routes: routes[name], conditions: map[*routev3.Route][]condition{}, crossOrigin: map[*routev3.VirtualHost]*crossOrigin{}}
 	if e.routes == nil {
 		return nil, fmt.Errorf("there is no route configuration %q", name)
 	}
@@ -60,6 +62,10 @@ func compileEntry(chain *listenerv3.FilterChain, routes map[string]*routev3.Rout
 		return nil, fmt.Errorf("it normalises paths or hosts in a way that is not simulated")
 	}
 	for _, host := range e.routes.GetVirtualHosts() {
+		var err error
+		if e.crossOrigin[host], err = compileCrossOrigin(host); err != nil {
+			return nil, err
+		}
 		for _, route := range host.GetRoutes() {
 			conditions, err := compileMatch(route.GetMatch())
 			if err != nil {
@@ -87,8 +93,11 @@ type Request struct {
 type Decision struct {
 	// Closed is set where the connection is closed because no filter chain has its SNI. Everything else is empty then.
 	Closed bool
-	// Status is Envoy's own answer, given before any filter has seen the request, or 0.
+	// Status is Envoy's own answer, given before the authorization service is asked, or 0: to a request that cannot be read, and to a
+	// browser's preflight.
 	Status int
+	// AnswerHeaders are what any answer has of Envoy's own, by name in lower case: what it says of CORS.
+	AnswerHeaders http.Header
 	// Path and Host are in the form in which the authorization service and the upstream see them.
 	Path, Host string
 	// VirtualHost and Route are nil exactly where Status is set.
@@ -144,6 +153,11 @@ func (e *entry) choose(decision *Decision, r request) {
 		decision.VirtualHost, decision.Route = host, route
 		decision.Context, _ = translate.Context(route, nil) // a route without one is for the lint to report
 		decision.Upstreams = upstreams(route)
+		decision.AnswerHeaders = e.crossOrigin[host].headers(r)
+		if answer, is := e.crossOrigin[host].preflight(r); is {
+			decision.AnswerHeaders, decision.Status = answer, http.StatusOK
+			decision.VirtualHost, decision.Route, decision.Context, decision.Upstreams = nil, nil, nil, nil
+		}
 		return
 	}
 	decision.Status = http.StatusNotFound
@@ -151,7 +165,7 @@ func (e *entry) choose(decision *Decision, r request) {
 
 func upstreams(route *routev3.Route) []Upstream {
 	action := route.GetRoute()
-	if name := action.GetCluster(); name != "" {
+	if name := action.GetCluster(); name != "" && name != translate.NowhereCluster {
 		context, _ := translate.Context(route, nil)
 		return []Upstream{{Cluster: name, Weight: 1, Context: context}}
 	}

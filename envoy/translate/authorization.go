@@ -2,6 +2,7 @@ package translate
 
 import (
 	"net/http"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/config/checkcontext"
 	"github.com/sallyport-project/sallyport/envoy/bootstrap"
 )
 
@@ -18,10 +20,7 @@ import (
 func authorizationFilter(e *config.Entry) *hcmv3.HttpFilter {
 	g := e.Listener.Gateway
 	filter := &extauthzv3.ExtAuthz{
-		Services: &extauthzv3.ExtAuthz_GrpcService{GrpcService: &corev3.GrpcService{
-			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: bootstrap.AuthzCluster}},
-			Timeout:         durationpb.New(g.AuthorizationTimeout),
-		}},
+		Services:            &extauthzv3.ExtAuthz_GrpcService{GrpcService: authorizationService(g.AuthorizationTimeout)},
 		TransportApiVersion: corev3.ApiVersion_V3,
 		StatPrefix:          g.Name,
 		// Fail closed, and say that it is our fault: Envoy's default answer is a 403, which blames the caller.
@@ -42,12 +41,34 @@ func authorizationFilter(e *config.Entry) *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: AuthorizationFilter, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: pack(filter)}}
 }
 
+// authorizationService is who is asked, and for how long.
+func authorizationService(timeout time.Duration) *corev3.GrpcService {
+	return &corev3.GrpcService{
+		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: bootstrap.AuthzCluster}},
+		Timeout:         durationpb.New(timeout),
+	}
+}
+
 func shownHeaders(e *config.Entry) []*matcherv3.StringMatcher {
 	shown := []*matcherv3.StringMatcher{exactly("authorization"), exactly("x-request-id")}
 	if e.ClientAuth.TakesChain() {
 		shown = append(shown, exactly(ForwardedCertificateHeader))
 	}
+	if hasTokenEndpoint(e) {
+		shown = append(shown, exactly("content-type")) // a request for a token is a form, and says so
+	}
 	return shown
+}
+
+func hasTokenEndpoint(e *config.Entry) bool {
+	for _, host := range e.VirtualHosts {
+		for _, rule := range host.Rules {
+			if rule.Answer == checkcontext.AnswerToken {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ForwardedCertificateHeader is the header in which Envoy passes on the certificates that a caller has sent.

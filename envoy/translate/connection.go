@@ -66,8 +66,10 @@ func connectionManager(e *config.Entry) *hcmv3.HttpConnectionManager {
 			ConfigSource: aggregated(), RouteConfigName: RoutesName(e),
 		}},
 		HttpFilters: []*hcmv3.HttpFilter{
+			CrossOriginFilter(),
 			authorizationFilter(e),
 			TrailersFilter(),
+			WithholdingFilter(),
 			{Name: routerName, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: pack(&routerv3.Router{
 				SuppressEnvoyHeaders: true, // x-envoy-upstream-service-time and the like are nobody's business
 			})}},

@@ -14,10 +14,38 @@ import (
 
 // settings tell the authorization service where a route or weighted cluster stands. They are the only way in which it
 // learns that, and a caller cannot write them.
-func settings(context map[string]string) map[string]*anypb.Any {
+func settings(check *extauthzv3.CheckSettings) map[string]*anypb.Any {
 	return map[string]*anypb.Any{AuthorizationFilter: pack(&extauthzv3.ExtAuthzPerRoute{
-		Override: &extauthzv3.ExtAuthzPerRoute_CheckSettings{CheckSettings: &extauthzv3.CheckSettings{ContextExtensions: context}},
+		Override: &extauthzv3.ExtAuthzPerRoute_CheckSettings{CheckSettings: check},
 	})}
+}
+
+// MaxTokenRequest is how much of a request to a token endpoint Envoy is asked to keep, in bytes. It keeps as much as a connection's
+// buffer holds, and answers 413 to more.
+const MaxTokenRequest = 4 << 10
+
+// ruleSettings are the settings of the filters on a rule's route.
+func ruleSettings(e *config.Entry, rule *config.Rule) map[string]*anypb.Any {
+	checked := check(rule, ruleContext(e, rule))
+	if rule.Answer == checkcontext.AnswerToken {
+		checked.WithRequestBody = &extauthzv3.BufferSettings{MaxRequestBytes: MaxTokenRequest}
+	}
+	all := settings(checked)
+	if sendsTokens(rule) {
+		all[WithholdingFilterName] = WithholdingSettings()
+	}
+	return all
+}
+
+// check is how a decision on a rule is asked for. Where it may have to ask a Provider over a network, it has the time for that: a
+// gateway's own timeout is made for decisions that wait for nothing.
+func check(rule *config.Rule, context map[string]string) *extauthzv3.CheckSettings {
+	checked := &extauthzv3.CheckSettings{ContextExtensions: context}
+	if rule.Fetches() {
+		timeout := max(config.FetchingAuthorizationTimeout, rule.Route.Gateway.AuthorizationTimeout)
+		checked.ServiceOverride = &extauthzv3.CheckSettings_GrpcService{GrpcService: authorizationService(timeout)}
+	}
+	return checked
 }
 
 // entryContext is what every route of an entry says.
@@ -44,8 +72,11 @@ func ruleContext(e *config.Entry, rule *config.Rule) map[string]string {
 	context[checkcontext.Rule] = rule.Name
 	context[checkcontext.Policy] = rule.Policy.Name
 	context[checkcontext.PolicyHash] = rule.Policy.Version
-	if rule.WhoAmI {
-		context[checkcontext.Answer] = checkcontext.AnswerWhoAmI
+	if rule.Answer != "" {
+		context[checkcontext.Answer] = rule.Answer
+	}
+	if rule.Issuer != nil {
+		context[checkcontext.Provider] = rule.Issuer.Name
 	}
 	if len(rule.Upstreams) == 1 {
 		context[checkcontext.Upstream] = rule.Upstreams[0].Upstream.Name

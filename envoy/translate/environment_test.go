@@ -297,6 +297,11 @@ func api(t *testing.T, internal issuer, names ...string) (address string) {
 		for _, name := range []string{"x-envoy-upstream-rq-timeout-ms", "x-forwarded-client-cert", "x-forwarded-for"} {
 			w.Header().Set("seen-"+name, r.Header.Get(name))
 		}
+		if sent := r.Header.Get("authorization"); sent != "" { // as an API that tells too much
+			w.Header().Set("got-token", "true")
+			w.Header().Set("location", "https://elsewhere.example.org/?token="+strings.TrimPrefix(sent, "Bearer "))
+			w.Header().Set("x-debug-authorization", sent)
+		}
 		w.Header().Set("server", "something old")
 	}))
 	pair := internal.server(names...)

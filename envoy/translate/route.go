@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -39,16 +40,16 @@ const retryOn = "connect-failure,reset-before-request,refused-stream"
 // entry's other hostnames, and 421 for all that belongs to other entries. Every host ends with a route that takes what no
 // rule takes, so that nothing gets an answer without passing the authorization filter.
 func routeConfiguration(e *config.Entry) *routev3.RouteConfiguration {
-	rules := map[string][]*config.Rule{}
+	rules, cors := map[string][]*config.Rule{}, map[string]*config.CORS{}
 	for _, hostname := range e.Hostnames {
 		rules[hostname] = nil
 	}
 	for _, host := range e.VirtualHosts {
-		rules[host.Hostname] = host.Rules
+		rules[host.Hostname], cors[host.Hostname] = host.Rules, host.CORS
 	}
 	routes := &routev3.RouteConfiguration{Name: RoutesName(e)}
 	for _, hostname := range ordered(rules) {
-		routes.VirtualHosts = append(routes.VirtualHosts, virtualHost(e, hostname, rules[hostname]))
+		routes.VirtualHosts = append(routes.VirtualHosts, virtualHost(e, hostname, rules[hostname], cors[hostname]))
 	}
 	for _, hostname := range e.Elsewhere {
 		routes.VirtualHosts = append(routes.VirtualHosts, misdirected(e, hostname))
@@ -78,15 +79,17 @@ func ordered(rules map[string][]*config.Rule) []string {
 }
 
 // virtualHost makes the host of the rules, the first that matches being the one that counts.
-func virtualHost(e *config.Entry, hostname string, rules []*config.Rule) *routev3.VirtualHost {
+func virtualHost(e *config.Entry, hostname string, rules []*config.Rule, cors *config.CORS) *routev3.VirtualHost {
 	host := &routev3.VirtualHost{
 		Name: hostname, Domains: []string{hostname},
 		Routes: []*routev3.Route{traceRoute(e)},
 	}
+	crossOrigin(host, cors)
 	for _, rule := range rules {
 		host.Routes = append(host.Routes, ruleRoute(e, rule))
 	}
 	host.Routes = append(host.Routes, nowhere(e, NoRoute, checkcontext.OutcomeNoRoute, http.StatusNotFound))
+	withoutUpstream(host, cors)
 	if len(rules) > 0 {
 		host.RetryPolicy = retryPolicy()
 	}
@@ -119,6 +122,26 @@ func misdirected(e *config.Entry, hostname string) *routev3.VirtualHost {
 	}
 }
 
+// NowhereCluster is the name of a cluster that there never is.
+const NowhereCluster = "nowhere"
+
+// withoutUpstream ends each route of a host that leads to no upstream. All that is said on them is said by the authorization filter; what
+// would come of a request that passes it is a direct response. Where the host says something of CORS it is a cluster that there is not:
+// Envoy's filter passes over direct responses, and neither a preflight for another route's path nor a refusal would be answered to a page.
+func withoutUpstream(host *routev3.VirtualHost, cors *config.CORS) {
+	if cors == nil {
+		return
+	}
+	for _, route := range host.Routes {
+		if route.GetDirectResponse() != nil {
+			route.Action = &routev3.Route_Route{Route: &routev3.RouteAction{
+				ClusterSpecifier:            &routev3.RouteAction_Cluster{Cluster: NowhereCluster},
+				ClusterNotFoundResponseCode: routev3.RouteAction_SERVICE_UNAVAILABLE,
+			}}
+		}
+	}
+}
+
 // nowhere is a route that takes every request. Its direct response still passes the authorization filter, which turns it
 // away; the status here is what would come of it otherwise.
 func nowhere(e *config.Entry, name, outcome string, status uint32) *routev3.Route {
@@ -126,7 +149,7 @@ func nowhere(e *config.Entry, name, outcome string, status uint32) *routev3.Rout
 		Name:                 name,
 		Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
 		Action:               &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: status}},
-		TypedPerFilterConfig: settings(outcomeContext(e, outcome)),
+		TypedPerFilterConfig: settings(&extauthzv3.CheckSettings{ContextExtensions: outcomeContext(e, outcome)}),
 	}
 }
 
@@ -141,9 +164,9 @@ func ruleRoute(e *config.Entry, rule *config.Rule) *routev3.Route {
 	route := &routev3.Route{
 		Name:                 rule.Route.Name + "/" + rule.Name,
 		Match:                routeMatch(rule.Match),
-		TypedPerFilterConfig: settings(ruleContext(e, rule)),
+		TypedPerFilterConfig: ruleSettings(e, rule),
 	}
-	if rule.WhoAmI {
+	if rule.Answer != "" {
 		// The authorization service answers, and never lets such a request on. The status is what would come of it if it did.
 		route.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: http.StatusServiceUnavailable}}
 	} else {
@@ -209,7 +232,7 @@ func routeAction(rule *config.Rule) *routev3.RouteAction {
 		share := &routev3.WeightedCluster_ClusterWeight{
 			Name:                 ClusterName(u.Upstream),
 			Weight:               wrapperspb.UInt32(u.Weight),
-			TypedPerFilterConfig: settings(map[string]string{checkcontext.Upstream: u.Upstream.Name}),
+			TypedPerFilterConfig: settings(check(rule, map[string]string{checkcontext.Upstream: u.Upstream.Name})),
 		}
 		if u.Upstream.TLS != nil {
 			share.HostRewriteSpecifier = &routev3.WeightedCluster_ClusterWeight_HostRewriteLiteral{HostRewriteLiteral: u.Upstream.TLS.ServerName}

@@ -30,7 +30,13 @@ func (a *Authority) issue(request Request) (KeyPair, error) {
 	if err != nil {
 		return KeyPair{}, err
 	}
-	key, public, err := keyFor(request.PublicKey)
+	return a.certify(template, request.PublicKey, checkSignedLeaf)
+}
+
+// certify signs what the template says of a public key, or of a new one if there is none, and holds what came out against a check of
+// what only its kind of certificate has.
+func (a *Authority) certify(template *x509.Certificate, of crypto.PublicKey, check func(signed, template *x509.Certificate) error) (KeyPair, error) {
+	key, public, err := keyFor(of)
 	if err != nil {
 		return KeyPair{}, err
 	}
@@ -38,7 +44,7 @@ func (a *Authority) issue(request Request) (KeyPair, error) {
 	if err != nil {
 		return KeyPair{}, err
 	}
-	if err := checkSignedLeaf(certificate, template); err != nil {
+	if err := check(certificate, template); err != nil {
 		return KeyPair{}, fmt.Errorf("check what was signed: %w", err)
 	}
 	return newKeyPair(certificate, key, a.Chain())

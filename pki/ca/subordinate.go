@@ -47,18 +47,7 @@ func (a *Authority) issueAuthority(request AuthorityRequest) (KeyPair, error) {
 	if err != nil {
 		return KeyPair{}, err
 	}
-	key, public, err := keyFor(request.PublicKey)
-	if err != nil {
-		return KeyPair{}, err
-	}
-	certificate, err := a.sign(template, public)
-	if err != nil {
-		return KeyPair{}, err
-	}
-	if err := checkSignedAuthority(certificate, template); err != nil {
-		return KeyPair{}, fmt.Errorf("check what was signed: %w", err)
-	}
-	return newKeyPair(certificate, key, a.Chain())
+	return a.certify(template, request.PublicKey, checkSignedAuthority)
 }
 
 func (a *Authority) subordinateTemplate(request AuthorityRequest) (*x509.Certificate, error) {

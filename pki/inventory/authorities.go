@@ -57,7 +57,7 @@ func (l *look) authorityByMaterial(name string, source *sallyportv1.AuthorityMat
 	if err != nil {
 		return nil, fmt.Errorf("its certificate: %w", err)
 	}
-	if !l.config.TruststoresOnly && l.specs.signs(name) {
+	if l.specs.signs(name) {
 		return l.signingAuthority(certificatePEM, source)
 	}
 	certificates, err := ca.ParseCertificates(certificatePEM) // its own, then those above it

@@ -39,15 +39,20 @@ type Config struct {
 	ForbiddenAnchors []*x509.Certificate
 	// AllowDevelopment lets development authorities, and what they issued, be used. Substitute implies it.
 	AllowDevelopment bool
-	// TruststoresOnly reads no private key and leaves Certificates out, for a process that presents none of them.
+	// TruststoresOnly leaves Certificates out, and reads no private key for them, for a process that presents none of them.
 	TruststoresOnly bool
+	// Providers reads what Providers name, for a process that judges, gets or makes tokens: clients' secrets and private keys,
+	// key sets, and the keys that sign tokens of our own; with TruststoresOnly, also the Certificates that clients present to a
+	// Provider. Without it, nothing of that is read. Substitute implies it.
+	Providers bool
 }
 
 // Keeper keeps the inventory of a configuration up to date. It is safe for concurrent use.
 //
 // In substitute mode nothing is read from outside: each Authority becomes a development authority of the same name, each
 // Truststore whose bundle is an authority trusts that one, every other Truststore trusts a development authority of its
-// own, and each Certificate by material becomes one issued by a development authority.
+// own, and each Certificate by material becomes one issued by a development authority. A client's secret is
+// DevelopmentSecret, its private key and the keys that sign tokens are generated, and key sets are left out.
 type Keeper struct {
 	config  Config
 	logger  hclog.Logger
@@ -87,6 +92,7 @@ func New(config Config) (*Keeper, error) {
 		config.Store = material.NewStore(material.Config{Logger: config.Logger})
 	}
 	config.AllowDevelopment = config.AllowDevelopment || config.Substitute
+	config.Providers = config.Providers || config.Substitute
 	keeper := &Keeper{
 		config:  config,
 		logger:  config.Logger,
@@ -132,9 +138,9 @@ func (k *Keeper) Apply(ctx context.Context, specs Specs) *Snapshot {
 	if ctx.Err() != nil {
 		return k.Current()
 	}
-	k.specs = specs
+	k.specs = specs.narrowed(k.config)
 	if !k.config.Substitute {
-		k.config.Store.Watch(ctx, specs.sources(k.config.TruststoresOnly, k.config.Base))
+		k.config.Store.Watch(ctx, k.specs.sources(k.config.Base))
 	}
 	k.refresh() //nolint:contextcheck // a look belongs to no caller
 	select {
@@ -144,8 +150,8 @@ func (k *Keeper) Apply(ctx context.Context, specs Specs) *Snapshot {
 	return k.Current()
 }
 
-// Run watches the material and renews what was issued, after two thirds of its life, until the context ends; then it
-// returns nil. The error is that files cannot be watched at all. Apply may be called before and during Run; call Run once.
+// Run watches the material, renews what was issued, after two thirds of its life, and rotates generated keys, until the
+// context ends; then it returns nil. The error is that files cannot be watched at all. Apply may be called before and during Run; call Run once.
 func (k *Keeper) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return k.config.Store.Run(ctx) })

@@ -28,6 +28,9 @@ type look struct {
 	anchors     map[string]*ca.Authority // of truststores
 	pairs       map[string]*KeyPair
 	issued      map[string]issuance
+	providers   map[string]*Provider
+	held        map[string]heldProvider
+	signs       map[string]string // the Provider that a signing key is of, by the key's ID
 }
 
 // refresh looks at everything and puts a new view in force if anything is different. Its caller holds the lock.
@@ -41,6 +44,9 @@ func (k *Keeper) refresh() {
 		anchors:     make(map[string]*ca.Authority),
 		pairs:       make(map[string]*KeyPair),
 		issued:      make(map[string]issuance),
+		providers:   make(map[string]*Provider),
+		held:        make(map[string]heldProvider),
+		signs:       make(map[string]string),
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.specs.Authorities)) {
 		l.lookAtAuthority(name, k.specs.Authorities[name])
@@ -48,10 +54,11 @@ func (k *Keeper) refresh() {
 	for _, name := range slices.Sorted(maps.Keys(k.specs.Truststores)) {
 		l.lookAtTruststore(name, k.specs.Truststores[name])
 	}
-	if !k.config.TruststoresOnly {
-		for _, name := range slices.Sorted(maps.Keys(k.specs.Certificates)) {
-			l.lookAtCertificate(name, k.specs.Certificates[name])
-		}
+	for _, name := range slices.Sorted(maps.Keys(k.specs.Certificates)) {
+		l.lookAtCertificate(name, k.specs.Certificates[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.specs.Providers)) {
+		l.lookAtProvider(name, k.specs.Providers[name])
 	}
 	k.publish(l)
 }
@@ -113,7 +120,7 @@ func hasSigned(issuer, certificate *x509.Certificate) bool {
 // publish puts what a look has found in force and remembers it. Its caller holds the lock.
 func (k *Keeper) publish(l *look) {
 	problemsDiffer := k.dateProblems(l)
-	content := contentOf(l.truststores, l.pairs)
+	content := l.content()
 	before := k.view.Load()
 	contentDiffers := content != k.memory.content || k.memory.generation == 0
 
@@ -121,6 +128,7 @@ func (k *Keeper) publish(l *look) {
 	k.memory.authorities, k.memory.truststores = l.authorities, l.truststores
 	k.memory.holdings = l.holdings
 	k.memory.pairs, k.memory.issued = l.pairs, l.issued
+	k.memory.providers = l.held
 	if contentDiffers {
 		k.memory.generation++
 	}
@@ -131,7 +139,9 @@ func (k *Keeper) publish(l *look) {
 		truststores: l.anchors,
 	}
 	if contentDiffers || problemsDiffer {
-		after.snapshot = &Snapshot{Generation: k.memory.generation, Truststores: l.truststores, Certificates: l.pairs, Problems: l.problems}
+		after.snapshot = &Snapshot{
+			Generation: k.memory.generation, Truststores: l.truststores, Certificates: l.pairs, Providers: l.providers, Problems: l.problems,
+		}
 		after.superseded = make(chan struct{})
 	}
 	k.view.Store(after)
@@ -168,14 +178,17 @@ func (k *Keeper) dateProblems(l *look) (differ bool) {
 	return differ
 }
 
-// contentOf is a hash over everything that is in force.
-func contentOf(truststores map[string]*Truststore, pairs map[string]*KeyPair) string {
+// content is a hash over everything that is in force.
+func (l *look) content() string {
 	var parts [][]byte
-	for _, name := range slices.Sorted(maps.Keys(truststores)) {
-		parts = append(parts, []byte(KindTruststore), []byte(name), []byte(truststores[name].Hash))
+	for _, name := range slices.Sorted(maps.Keys(l.truststores)) {
+		parts = append(parts, []byte(KindTruststore), []byte(name), []byte(l.truststores[name].Hash))
 	}
-	for _, name := range slices.Sorted(maps.Keys(pairs)) {
-		parts = append(parts, []byte(KindCertificate), []byte(name), []byte(pairs[name].Hash))
+	for _, name := range slices.Sorted(maps.Keys(l.pairs)) {
+		parts = append(parts, []byte(KindCertificate), []byte(name), []byte(l.pairs[name].Hash))
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.providers)) {
+		parts = append(parts, []byte(KindProvider), []byte(name), []byte(l.providers[name].Hash))
 	}
 	return contentHash(parts...)
 }

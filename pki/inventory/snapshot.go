@@ -11,14 +11,16 @@ import (
 
 // Snapshot is what is in force at one moment. It is immutable: share it, and change nothing in it.
 type Snapshot struct {
-	// Generation rises by one whenever Truststores or Certificates differ from those before. It is zero only before the
+	// Generation rises by one whenever Truststores, Certificates or Providers differ from those before. It is zero only before the
 	// first Apply, and begins anew in each process.
 	Generation uint64
 	// Truststores by the name of their resource. One that never was good is absent.
 	Truststores map[string]*Truststore
-	// Certificates by the name of their resource. One that never was good is absent, and all are where Config says
-	// TruststoresOnly.
+	// Certificates by the name of their resource. One that never was good is absent, and where Config says TruststoresOnly, all
+	// are but those that Providers are shown.
 	Certificates map[string]*KeyPair
+	// Providers by the name of their resource; none where Config does not ask for them.
+	Providers map[string]*Provider
 	// Problems are what is wrong now, sorted by kind, name and text. They may change within a generation.
 	Problems []Problem
 }
@@ -49,6 +51,7 @@ const (
 	KindAuthority   = "Authority"
 	KindTruststore  = "Truststore"
 	KindCertificate = "Certificate"
+	KindProvider    = "Provider"
 )
 
 // Problem is something that is wrong with one resource, in words for the people who run it. A resource can have several.

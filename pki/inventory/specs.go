@@ -11,6 +11,8 @@ type Specs struct {
 	Authorities  map[string]*sallyportv1.AuthoritySpec
 	Truststores  map[string]*sallyportv1.TruststoreSpec
 	Certificates map[string]*sallyportv1.CertificateSpec
+	// Providers, with lifetimes, leeways and rotations filled in where they are made of what they mint.
+	Providers map[string]*sallyportv1.ProviderSpec
 
 	// CertificateHosts are the DNS names and IP addresses that a Certificate serves. Used in substitute mode only, for
 	// those by material: with hosts such a one becomes a server's certificate, without any a client's.
@@ -18,6 +20,26 @@ type Specs struct {
 	// CertificateTruststores names the Truststore against which others verify a Certificate. Used in substitute mode only,
 	// for those by material: the authority of that Truststore issues it. Without one, an authority of its own does.
 	CertificateTruststores map[string]string
+}
+
+// narrowed is the part of the specs that a process is concerned with: the Certificates that it presents, to anybody or to the
+// Providers that it asks, and the Providers if it uses any.
+func (s Specs) narrowed(config Config) Specs {
+	if !config.Providers {
+		s.Providers = nil
+	}
+	if !config.TruststoresOnly {
+		return s
+	}
+	all := s.Certificates
+	s.Certificates = make(map[string]*sallyportv1.CertificateSpec)
+	for _, spec := range s.Providers {
+		name := spec.GetClient().GetCertificate()
+		if certificate, found := all[name]; found {
+			s.Certificates[name] = certificate
+		}
+	}
+	return s
 }
 
 // signs reports whether an authority's private key is needed.
@@ -32,12 +54,12 @@ func (s Specs) signs(authority string) bool {
 
 // sources are all references that stand in the resources and are read, resolved against a folder. Malformed ones are left
 // out: they become problems of their resources.
-func (s Specs) sources(truststoresOnly bool, folder string) []material.Source {
+func (s Specs) sources(folder string) []material.Source {
 	found := sources{folder: folder}
 	for name, spec := range s.Authorities {
 		if source := spec.GetMaterial(); source != nil {
 			found.add(material.Source{}, material.Parse, source.GetCertificate())
-			if !truststoresOnly && s.signs(name) {
+			if s.signs(name) {
 				found.add(material.Source{}, material.Parse, source.GetPrivateKey())
 			}
 		}
@@ -52,13 +74,14 @@ func (s Specs) sources(truststoresOnly bool, folder string) []material.Source {
 		found.add(like, material.ParseList, spec.GetRevocation().GetLists()...)
 		found.add(like, material.ParseList, spec.GetIssuance().GetRegisters()...)
 	}
-	if truststoresOnly {
-		return found.all
-	}
 	for _, spec := range s.Certificates {
 		if source := spec.GetMaterial(); source != nil {
 			found.add(material.Source{}, material.Parse, source.GetCertificate(), source.GetPrivateKey())
 		}
+	}
+	for _, spec := range s.Providers {
+		found.add(material.Source{}, material.Parse, spec.GetKeySet(), spec.GetClient().GetSecret(), spec.GetClient().GetPrivateKey())
+		found.add(material.Source{}, material.Parse, spec.GetMint().GetKeys()...)
 	}
 	return found.all
 }

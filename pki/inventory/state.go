@@ -19,6 +19,8 @@ import (
 //	authorities/<name>/ca.pem, ca-key.pem    development authorities
 //	truststores/<name>/ca.pem, ca-key.pem    those that substitute mode makes for a Truststore
 //	certificates/<name>.json                 what was issued last, key included
+//	signing/<name>.json                      keys that were generated for a Provider, see package signingkey
+//	substitutes/signing/<name>.json          those of substitute mode
 //	seen/<name>.json                         the highest numbers that were seen of a truststore's lists, registers and manifest
 //	seen/<name>.lists.json                   lists of authorities that only callers show, and the gaps that dropped ones left
 //
@@ -138,6 +140,21 @@ func writeFolder(parent, folder string, pair ca.KeyPair) error {
 		return err
 	}
 	return nil
+}
+
+// signingPath is where the generated keys of a Provider are kept; empty where nothing is.
+func (s state) signingPath(name string, substitute bool) (string, error) {
+	if !resourceName.MatchString(name) {
+		return "", fmt.Errorf("%q cannot be the name of a provider", name)
+	}
+	folder := "signing"
+	if substitute {
+		folder = filepath.Join(string(ofCertificates), folder)
+	}
+	if s.folder == "" {
+		return "", nil
+	}
+	return filepath.Join(s.folder, folder, name+".json"), nil
 }
 
 func (s state) issuedPath(name string) (string, error) {

@@ -55,8 +55,8 @@ type Entry struct {
 // Len is how many certificates stand in the list.
 func (l *List) Len() int { return len(l.entries) }
 
-// find looks a serial number up.
-func (l *List) find(serial *big.Int) (Entry, bool) {
+// Find looks a serial number up.
+func (l *List) Find(serial *big.Int) (Entry, bool) {
 	entry, found := l.entries[string(serial.Bytes())]
 	return entry, found
 }

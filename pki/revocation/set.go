@@ -118,7 +118,7 @@ func (s *Set) Status(certificate, issuer *x509.Certificate, now time.Time, grace
 	list := s.List(issuer)
 	forgotten := s.forgotten(issuer, list)
 	if list != nil {
-		if entry, found := list.find(certificate.SerialNumber); found {
+		if entry, found := list.Find(certificate.SerialNumber); found {
 			return Status{State: Revoked, List: list, Entry: entry}
 		}
 	}

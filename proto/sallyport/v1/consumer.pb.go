@@ -115,7 +115,9 @@ type ConsumerSpec struct {
 	// Before this time the consumer is refused (RFC 3339).
 	ValidFrom *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
 	// From this time on the consumer is refused (RFC 3339).
-	ValidUntil    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	ValidUntil *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=valid_until,json=validUntil,proto3" json:"valid_until,omitempty"`
+	// Which tokens are the consumer's; any one match suffices. Two consumers may not claim the same ones.
+	Tokens        []*TokenMatch `protobuf:"bytes,9,rep,name=tokens,proto3" json:"tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -206,6 +208,77 @@ func (x *ConsumerSpec) GetValidUntil() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ConsumerSpec) GetTokens() []*TokenMatch {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+// TokenMatch recognises a verified token. All the fields that are given must match.
+type TokenMatch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the Provider that issued it.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The client that it was issued to.
+	ClientId string `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// The subject, as the token has it.
+	Subject       string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenMatch) Reset() {
+	*x = TokenMatch{}
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenMatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenMatch) ProtoMessage() {}
+
+func (x *TokenMatch) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenMatch.ProtoReflect.Descriptor instead.
+func (*TokenMatch) Descriptor() ([]byte, []int) {
+	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TokenMatch) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *TokenMatch) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *TokenMatch) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
 // CertificateMatch recognises a certificate that the named truststore vouches for. All the fields that are given must match.
 type CertificateMatch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -235,7 +308,7 @@ type CertificateMatch struct {
 
 func (x *CertificateMatch) Reset() {
 	*x = CertificateMatch{}
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[2]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -247,7 +320,7 @@ func (x *CertificateMatch) String() string {
 func (*CertificateMatch) ProtoMessage() {}
 
 func (x *CertificateMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[2]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -260,7 +333,7 @@ func (x *CertificateMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificateMatch.ProtoReflect.Descriptor instead.
 func (*CertificateMatch) Descriptor() ([]byte, []int) {
-	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{2}
+	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CertificateMatch) GetTruststore() string {
@@ -351,7 +424,7 @@ type CertificatePatterns struct {
 
 func (x *CertificatePatterns) Reset() {
 	*x = CertificatePatterns{}
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[3]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -363,7 +436,7 @@ func (x *CertificatePatterns) String() string {
 func (*CertificatePatterns) ProtoMessage() {}
 
 func (x *CertificatePatterns) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[3]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -376,7 +449,7 @@ func (x *CertificatePatterns) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertificatePatterns.ProtoReflect.Descriptor instead.
 func (*CertificatePatterns) Descriptor() ([]byte, []int) {
-	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{3}
+	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CertificatePatterns) GetSubjectCommonName() string {
@@ -418,7 +491,7 @@ type AttributeValues struct {
 
 func (x *AttributeValues) Reset() {
 	*x = AttributeValues{}
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[4]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -430,7 +503,7 @@ func (x *AttributeValues) String() string {
 func (*AttributeValues) ProtoMessage() {}
 
 func (x *AttributeValues) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[4]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -443,7 +516,7 @@ func (x *AttributeValues) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttributeValues.ProtoReflect.Descriptor instead.
 func (*AttributeValues) Descriptor() ([]byte, []int) {
-	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{4}
+	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AttributeValues) GetValues() []string {
@@ -468,7 +541,7 @@ type RateLimit struct {
 
 func (x *RateLimit) Reset() {
 	*x = RateLimit{}
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[5]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +553,7 @@ func (x *RateLimit) String() string {
 func (*RateLimit) ProtoMessage() {}
 
 func (x *RateLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_v1_consumer_proto_msgTypes[5]
+	mi := &file_sallyport_v1_consumer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +566,7 @@ func (x *RateLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateLimit.ProtoReflect.Descriptor instead.
 func (*RateLimit) Descriptor() ([]byte, []int) {
-	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{5}
+	return file_sallyport_v1_consumer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RateLimit) GetRequests() uint32 {
@@ -530,7 +603,7 @@ const file_sallyport_v1_consumer_proto_rawDesc = "" +
 	"\n" +
 	"\bConsumerR\x04kind\x12:\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.sallyport.v1.MetadataB\x06\xbaH\x03\xc8\x01\x01R\bmetadata\x126\n" +
-	"\x04spec\x18\x04 \x01(\v2\x1a.sallyport.v1.ConsumerSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\xb5\x04\n" +
+	"\x04spec\x18\x04 \x01(\v2\x1a.sallyport.v1.ConsumerSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\xe7\x04\n" +
 	"\fConsumerSpec\x12B\n" +
 	"\fcertificates\x18\x01 \x03(\v2\x1e.sallyport.v1.CertificateMatchR\fcertificates\x12\x1e\n" +
 	"\x05roles\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x05roles\x12q\n" +
@@ -544,10 +617,17 @@ const file_sallyport_v1_consumer_proto_rawDesc = "" +
 	"\n" +
 	"valid_from\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tvalidFrom\x12;\n" +
 	"\vvalid_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"validUntil\x1a\\\n" +
+	"validUntil\x120\n" +
+	"\x06tokens\x18\t \x03(\v2\x18.sallyport.v1.TokenMatchR\x06tokens\x1a\\\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
-	"\x05value\x18\x02 \x01(\v2\x1d.sallyport.v1.AttributeValuesR\x05value:\x028\x01\"\xdf\a\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.sallyport.v1.AttributeValuesR\x05value:\x028\x01\"\xe7\x01\n" +
+	"\n" +
+	"TokenMatch\x12\"\n" +
+	"\bprovider\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\bprovider\x12%\n" +
+	"\tclient_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\bclientId\x12\"\n" +
+	"\asubject\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\asubject:j\xbaHg\x1ae\n" +
+	"\x15token_match.criterion\x12 give client_id, subject, or both\x1a*this.client_id != '' || this.subject != ''\"\xdf\a\n" +
 	"\x10CertificateMatch\x12&\n" +
 	"\n" +
 	"truststore\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\n" +
@@ -592,35 +672,37 @@ func file_sallyport_v1_consumer_proto_rawDescGZIP() []byte {
 	return file_sallyport_v1_consumer_proto_rawDescData
 }
 
-var file_sallyport_v1_consumer_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_sallyport_v1_consumer_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_sallyport_v1_consumer_proto_goTypes = []any{
 	(*Consumer)(nil),              // 0: sallyport.v1.Consumer
 	(*ConsumerSpec)(nil),          // 1: sallyport.v1.ConsumerSpec
-	(*CertificateMatch)(nil),      // 2: sallyport.v1.CertificateMatch
-	(*CertificatePatterns)(nil),   // 3: sallyport.v1.CertificatePatterns
-	(*AttributeValues)(nil),       // 4: sallyport.v1.AttributeValues
-	(*RateLimit)(nil),             // 5: sallyport.v1.RateLimit
-	nil,                           // 6: sallyport.v1.ConsumerSpec.AttributesEntry
-	(*Metadata)(nil),              // 7: sallyport.v1.Metadata
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
+	(*TokenMatch)(nil),            // 2: sallyport.v1.TokenMatch
+	(*CertificateMatch)(nil),      // 3: sallyport.v1.CertificateMatch
+	(*CertificatePatterns)(nil),   // 4: sallyport.v1.CertificatePatterns
+	(*AttributeValues)(nil),       // 5: sallyport.v1.AttributeValues
+	(*RateLimit)(nil),             // 6: sallyport.v1.RateLimit
+	nil,                           // 7: sallyport.v1.ConsumerSpec.AttributesEntry
+	(*Metadata)(nil),              // 8: sallyport.v1.Metadata
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
 }
 var file_sallyport_v1_consumer_proto_depIdxs = []int32{
-	7,  // 0: sallyport.v1.Consumer.metadata:type_name -> sallyport.v1.Metadata
+	8,  // 0: sallyport.v1.Consumer.metadata:type_name -> sallyport.v1.Metadata
 	1,  // 1: sallyport.v1.Consumer.spec:type_name -> sallyport.v1.ConsumerSpec
-	2,  // 2: sallyport.v1.ConsumerSpec.certificates:type_name -> sallyport.v1.CertificateMatch
-	6,  // 3: sallyport.v1.ConsumerSpec.attributes:type_name -> sallyport.v1.ConsumerSpec.AttributesEntry
-	5,  // 4: sallyport.v1.ConsumerSpec.rate_limit:type_name -> sallyport.v1.RateLimit
-	8,  // 5: sallyport.v1.ConsumerSpec.valid_from:type_name -> google.protobuf.Timestamp
-	8,  // 6: sallyport.v1.ConsumerSpec.valid_until:type_name -> google.protobuf.Timestamp
-	3,  // 7: sallyport.v1.CertificateMatch.patterns:type_name -> sallyport.v1.CertificatePatterns
-	9,  // 8: sallyport.v1.RateLimit.per:type_name -> google.protobuf.Duration
-	4,  // 9: sallyport.v1.ConsumerSpec.AttributesEntry.value:type_name -> sallyport.v1.AttributeValues
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	3,  // 2: sallyport.v1.ConsumerSpec.certificates:type_name -> sallyport.v1.CertificateMatch
+	7,  // 3: sallyport.v1.ConsumerSpec.attributes:type_name -> sallyport.v1.ConsumerSpec.AttributesEntry
+	6,  // 4: sallyport.v1.ConsumerSpec.rate_limit:type_name -> sallyport.v1.RateLimit
+	9,  // 5: sallyport.v1.ConsumerSpec.valid_from:type_name -> google.protobuf.Timestamp
+	9,  // 6: sallyport.v1.ConsumerSpec.valid_until:type_name -> google.protobuf.Timestamp
+	2,  // 7: sallyport.v1.ConsumerSpec.tokens:type_name -> sallyport.v1.TokenMatch
+	4,  // 8: sallyport.v1.CertificateMatch.patterns:type_name -> sallyport.v1.CertificatePatterns
+	10, // 9: sallyport.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	5,  // 10: sallyport.v1.ConsumerSpec.AttributesEntry.value:type_name -> sallyport.v1.AttributeValues
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_v1_consumer_proto_init() }
@@ -636,7 +718,7 @@ func file_sallyport_v1_consumer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sallyport_v1_consumer_proto_rawDesc), len(file_sallyport_v1_consumer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -379,7 +379,7 @@ type Authenticate_Certificate struct {
 }
 
 type Authenticate_Jwt struct {
-	// A JSON Web Token.
+	// A bearer token (RFC 6750).
 	Jwt *TokenAuthentication `protobuf:"bytes,2,opt,name=jwt,proto3,oneof"`
 }
 
@@ -500,11 +500,14 @@ func (x *CertificateAuthentication) GetTruststores() []string {
 	return nil
 }
 
-// TokenAuthentication demands a token of one of the providers.
+// TokenAuthentication demands a token of one of the providers. A token that is bound to a certificate counts on connections with
+// that certificate alone (RFC 8705, section 3).
 type TokenAuthentication struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Names of Providers.
-	Providers     []string `protobuf:"bytes,1,rep,name=providers,proto3" json:"providers,omitempty"`
+	Providers []string `protobuf:"bytes,1,rep,name=providers,proto3" json:"providers,omitempty"`
+	// The audiences that count here, of those that the Providers name. Default: all of them. Needed where a Provider has `mint`.
+	Audiences     []string `protobuf:"bytes,2,rep,name=audiences,proto3" json:"audiences,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -542,6 +545,13 @@ func (*TokenAuthentication) Descriptor() ([]byte, []int) {
 func (x *TokenAuthentication) GetProviders() []string {
 	if x != nil {
 		return x.Providers
+	}
+	return nil
+}
+
+func (x *TokenAuthentication) GetAudiences() []string {
+	if x != nil {
+		return x.Audiences
 	}
 	return nil
 }
@@ -599,9 +609,11 @@ type AuthorizeRule struct {
 	//	*AuthorizeRule_Scopes
 	//	*AuthorizeRule_Everyone
 	Form isAuthorizeRule_Form `protobuf_oneof:"form"`
-	// A further condition, a CEL expression that is true or false, over `consumer`, `certificate`, `request` and `path`. One that
+	// A further condition, a CEL expression that is true or false, over `consumer`, `certificate`, `token`, `request` and `path`. One that
 	// cannot be evaluated for a request lets nobody in.
-	When          string `protobuf:"bytes,8,opt,name=when,proto3" json:"when,omitempty"`
+	When string `protobuf:"bytes,8,opt,name=when,proto3" json:"when,omitempty"`
+	// Ask the rule and let nobody in by it: records and metrics tell what it would have done. For trying a rule before it counts.
+	Shadow        bool `protobuf:"varint,9,opt,name=shadow,proto3" json:"shadow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -709,6 +721,13 @@ func (x *AuthorizeRule) GetWhen() string {
 		return x.When
 	}
 	return ""
+}
+
+func (x *AuthorizeRule) GetShadow() bool {
+	if x != nil {
+		return x.Shadow
+	}
+	return false
 }
 
 type isAuthorizeRule_Form interface {
@@ -988,10 +1007,10 @@ const file_sallyport_v1_policy_proto_rawDesc = "" +
 	"\fauthenticate\x18\x01 \x01(\v2\x1a.sallyport.v1.AuthenticateB\x06\xbaH\x03\xc8\x01\x01R\fauthenticate\x12C\n" +
 	"\tauthorize\x18\x02 \x03(\v2\x1b.sallyport.v1.AuthorizeRuleB\b\xbaH\x05\x92\x01\x02\b\x01R\tauthorize\x12/\n" +
 	"\aforward\x18\x03 \x01(\v2\x15.sallyport.v1.ForwardR\aforward\x12&\n" +
-	"\x04deny\x18\x04 \x01(\v2\x12.sallyport.v1.DenyR\x04deny\"\xe2\x02\n" +
+	"\x04deny\x18\x04 \x01(\v2\x12.sallyport.v1.DenyR\x04deny\"\xdc\x02\n" +
 	"\fAuthenticate\x12K\n" +
-	"\vcertificate\x18\x01 \x01(\v2'.sallyport.v1.CertificateAuthenticationH\x00R\vcertificate\x12;\n" +
-	"\x03jwt\x18\x02 \x01(\v2!.sallyport.v1.TokenAuthenticationB\x04\x88\xb5\x18\x01H\x00R\x03jwt\x12E\n" +
+	"\vcertificate\x18\x01 \x01(\v2'.sallyport.v1.CertificateAuthenticationH\x00R\vcertificate\x125\n" +
+	"\x03jwt\x18\x02 \x01(\v2!.sallyport.v1.TokenAuthenticationH\x00R\x03jwt\x12E\n" +
 	"\tanonymous\x18\x03 \x01(\v2%.sallyport.v1.AnonymousAuthenticationH\x00R\tanonymous\x127\n" +
 	"\x06any_of\x18\x04 \x01(\v2\x1e.sallyport.v1.AuthenticateListH\x00R\x05anyOf\x127\n" +
 	"\x06all_of\x18\x05 \x01(\v2\x1e.sallyport.v1.AuthenticateListH\x00R\x05allOfB\x0f\n" +
@@ -1000,21 +1019,24 @@ const file_sallyport_v1_policy_proto_rawDesc = "" +
 	"\amethods\x18\x01 \x03(\v2\x1a.sallyport.v1.AuthenticateB\b\xbaH\x05\x92\x01\x02\b\x01R\amethods:\x04\x88\xb5\x18\x01\"I\n" +
 	"\x19CertificateAuthentication\x12,\n" +
 	"\vtruststores\x18\x01 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\vtruststores\"3\n" +
-	"\x13TokenAuthentication\x12\x1c\n" +
-	"\tproviders\x18\x01 \x03(\tR\tproviders\"\x19\n" +
-	"\x17AnonymousAuthentication\"\xe6\x03\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\vtruststores\"g\n" +
+	"\x13TokenAuthentication\x12(\n" +
+	"\tproviders\x18\x01 \x03(\tB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\tproviders\x12&\n" +
+	"\taudiences\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\taudiences\"\x19\n" +
+	"\x17AnonymousAuthentication\"\xf2\x03\n" +
 	"\rAuthorizeRule\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x04name\x12N\n" +
 	"\vpermissions\x18\x02 \x01(\x0e2\x1e.sallyport.v1.PermissionSourceB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00H\x00R\vpermissions\x12?\n" +
 	"\x0econsumer_roles\x18\x03 \x01(\v2\x16.sallyport.v1.NameListH\x00R\rconsumerRoles\x126\n" +
-	"\tconsumers\x18\x04 \x01(\v2\x16.sallyport.v1.NameListH\x00R\tconsumers\x12?\n" +
-	"\vtoken_roles\x18\x05 \x01(\v2\x16.sallyport.v1.NameListB\x04\x88\xb5\x18\x01H\x00R\n" +
-	"tokenRoles\x126\n" +
-	"\x06scopes\x18\x06 \x01(\v2\x16.sallyport.v1.NameListB\x04\x88\xb5\x18\x01H\x00R\x06scopes\x12%\n" +
+	"\tconsumers\x18\x04 \x01(\v2\x16.sallyport.v1.NameListH\x00R\tconsumers\x129\n" +
+	"\vtoken_roles\x18\x05 \x01(\v2\x16.sallyport.v1.NameListH\x00R\n" +
+	"tokenRoles\x120\n" +
+	"\x06scopes\x18\x06 \x01(\v2\x16.sallyport.v1.NameListH\x00R\x06scopes\x12%\n" +
 	"\beveryone\x18\a \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\beveryone\x12\x1c\n" +
-	"\x04when\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x04whenB\r\n" +
+	"\x04when\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x04when\x12\x16\n" +
+	"\x06shadow\x18\t \x01(\bR\x06shadowB\r\n" +
 	"\x04form\x12\x05\xbaH\x02\b\x01\"2\n" +
 	"\bNameList\x12 \n" +
 	"\x05names\x18\x01 \x03(\tB\n" +

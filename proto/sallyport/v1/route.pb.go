@@ -103,7 +103,7 @@ type RouteSpec struct {
 	Gateway string `protobuf:"bytes,1,opt,name=gateway,proto3" json:"gateway,omitempty"`
 	// Hostnames, each covered by a TLS entry of the gateway (or any, on a plaintext listener).
 	Hostnames []string `protobuf:"bytes,2,rep,name=hostnames,proto3" json:"hostnames,omitempty"`
-	// Cross-origin resource sharing.
+	// Who may call from a browser's page of another origin. It holds for a hostname as a whole: Routes that share one say the same.
 	Cors *CrossOrigin `protobuf:"bytes,3,opt,name=cors,proto3" json:"cors,omitempty"`
 	// The rules. Their order in the file means nothing: the more specific match wins.
 	Rules         []*RouteRule `protobuf:"bytes,4,rep,name=rules,proto3" json:"rules,omitempty"`
@@ -169,9 +169,21 @@ func (x *RouteSpec) GetRules() []*RouteRule {
 	return nil
 }
 
-// CrossOrigin is who may call from a browser.
+// CrossOrigin is who may call from a browser (CORS). Preflight requests are answered by the proxies and need no credentials.
 type CrossOrigin struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Origins, exact (`https://app.example.org`), or with one `*` for the first label (`https://*.example.org`).
+	AllowOrigins []string `protobuf:"bytes,1,rep,name=allow_origins,json=allowOrigins,proto3" json:"allow_origins,omitempty"`
+	// Methods. Default: GET, HEAD and POST.
+	AllowMethods []string `protobuf:"bytes,2,rep,name=allow_methods,json=allowMethods,proto3" json:"allow_methods,omitempty"`
+	// Request headers in lower case, such as `authorization`.
+	AllowHeaders []string `protobuf:"bytes,3,rep,name=allow_headers,json=allowHeaders,proto3" json:"allow_headers,omitempty"`
+	// Headers of the answer that the page may read.
+	ExposeHeaders []string `protobuf:"bytes,4,rep,name=expose_headers,json=exposeHeaders,proto3" json:"expose_headers,omitempty"`
+	// Let the browser send cookies and client certificates.
+	AllowCredentials bool `protobuf:"varint,5,opt,name=allow_credentials,json=allowCredentials,proto3" json:"allow_credentials,omitempty"`
+	// How long a browser may remember the answer to a preflight. Default 10m.
+	MaxAge        *durationpb.Duration `protobuf:"bytes,6,opt,name=max_age,json=maxAge,proto3" json:"max_age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -206,6 +218,48 @@ func (*CrossOrigin) Descriptor() ([]byte, []int) {
 	return file_sallyport_v1_route_proto_rawDescGZIP(), []int{2}
 }
 
+func (x *CrossOrigin) GetAllowOrigins() []string {
+	if x != nil {
+		return x.AllowOrigins
+	}
+	return nil
+}
+
+func (x *CrossOrigin) GetAllowMethods() []string {
+	if x != nil {
+		return x.AllowMethods
+	}
+	return nil
+}
+
+func (x *CrossOrigin) GetAllowHeaders() []string {
+	if x != nil {
+		return x.AllowHeaders
+	}
+	return nil
+}
+
+func (x *CrossOrigin) GetExposeHeaders() []string {
+	if x != nil {
+		return x.ExposeHeaders
+	}
+	return nil
+}
+
+func (x *CrossOrigin) GetAllowCredentials() bool {
+	if x != nil {
+		return x.AllowCredentials
+	}
+	return false
+}
+
+func (x *CrossOrigin) GetMaxAge() *durationpb.Duration {
+	if x != nil {
+		return x.MaxAge
+	}
+	return nil
+}
+
 // RouteRule is one match, its upstreams and its policy.
 type RouteRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -213,7 +267,8 @@ type RouteRule struct {
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Which requests.
 	Match *RouteMatch `protobuf:"bytes,2,opt,name=match,proto3" json:"match,omitempty"`
-	// Where they go, in proportion to the weights. Exactly one of `upstreams` and `whoami` is given.
+	// Where they go, in proportion to the weights. Exactly one of `upstreams`, `whoami`, `token_endpoint`, `key_set` and `issuer_metadata`
+	// is given.
 	Upstreams []*WeightedUpstream `protobuf:"bytes,3,rep,name=upstreams,proto3" json:"upstreams,omitempty"`
 	// Name of the Policy.
 	Policy string `protobuf:"bytes,4,opt,name=policy,proto3" json:"policy,omitempty"`
@@ -221,9 +276,16 @@ type RouteRule struct {
 	Timeout *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// Answer those whom the policy lets in with what is known of them, as JSON: name, roles, and how long the certificate is still
 	// valid. No upstream is asked.
-	Whoami        bool `protobuf:"varint,6,opt,name=whoami,proto3" json:"whoami,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Whoami bool `protobuf:"varint,6,opt,name=whoami,proto3" json:"whoami,omitempty"`
+	// Name of a Provider with `mint` of class `partner`: be its token endpoint (RFC 6749, section 3.2), for consumers with a certificate.
+	// The match is exact.
+	TokenEndpoint string `protobuf:"bytes,7,opt,name=token_endpoint,json=tokenEndpoint,proto3" json:"token_endpoint,omitempty"`
+	// Name of a Provider with `mint`: answer with its public keys (RFC 7517).
+	KeySet string `protobuf:"bytes,8,opt,name=key_set,json=keySet,proto3" json:"key_set,omitempty"`
+	// Name of a Provider with `mint`: answer with its metadata (RFC 8414), which tells the addresses of the two above.
+	IssuerMetadata string `protobuf:"bytes,9,opt,name=issuer_metadata,json=issuerMetadata,proto3" json:"issuer_metadata,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RouteRule) Reset() {
@@ -296,6 +358,27 @@ func (x *RouteRule) GetWhoami() bool {
 		return x.Whoami
 	}
 	return false
+}
+
+func (x *RouteRule) GetTokenEndpoint() string {
+	if x != nil {
+		return x.TokenEndpoint
+	}
+	return ""
+}
+
+func (x *RouteRule) GetKeySet() string {
+	if x != nil {
+		return x.KeySet
+	}
+	return ""
+}
+
+func (x *RouteRule) GetIssuerMetadata() string {
+	if x != nil {
+		return x.IssuerMetadata
+	}
+	return ""
 }
 
 // RouteMatch says which requests a rule is about.
@@ -575,7 +658,7 @@ var File_sallyport_v1_route_proto protoreflect.FileDescriptor
 
 const file_sallyport_v1_route_proto_rawDesc = "" +
 	"\n" +
-	"\x18sallyport/v1/route.proto\x12\fsallyport.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bsallyport/v1/metadata.proto\x1a\x1asallyport/v1/options.proto\"\xd0\x01\n" +
+	"\x18sallyport/v1/route.proto\x12\fsallyport.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bsallyport/v1/metadata.proto\"\xd0\x01\n" +
 	"\x05Route\x124\n" +
 	"\vapi_version\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\n" +
 	"\fsallyport/v1R\n" +
@@ -583,20 +666,30 @@ const file_sallyport_v1_route_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tB\f\xbaH\tr\a\n" +
 	"\x05RouteR\x04kind\x12:\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.sallyport.v1.MetadataB\x06\xbaH\x03\xc8\x01\x01R\bmetadata\x123\n" +
-	"\x04spec\x18\x04 \x01(\v2\x17.sallyport.v1.RouteSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\x96\x02\n" +
+	"\x04spec\x18\x04 \x01(\v2\x17.sallyport.v1.RouteSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\x90\x02\n" +
 	"\tRouteSpec\x12 \n" +
 	"\agateway\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\agateway\x12y\n" +
-	"\thostnames\x18\x02 \x03(\tB[\xbaHX\x92\x01U\b\x01\x18\x01\"OrM\x18\xfd\x012H^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$R\thostnames\x123\n" +
-	"\x04cors\x18\x03 \x01(\v2\x19.sallyport.v1.CrossOriginB\x04\x88\xb5\x18\x01R\x04cors\x127\n" +
-	"\x05rules\x18\x04 \x03(\v2\x17.sallyport.v1.RouteRuleB\b\xbaH\x05\x92\x01\x02\b\x01R\x05rules\"\r\n" +
-	"\vCrossOrigin\"\xc2\x02\n" +
+	"\thostnames\x18\x02 \x03(\tB[\xbaHX\x92\x01U\b\x01\x18\x01\"OrM\x18\xfd\x012H^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$R\thostnames\x12-\n" +
+	"\x04cors\x18\x03 \x01(\v2\x19.sallyport.v1.CrossOriginR\x04cors\x127\n" +
+	"\x05rules\x18\x04 \x03(\v2\x17.sallyport.v1.RouteRuleB\b\xbaH\x05\x92\x01\x02\b\x01R\x05rules\"\xfc\x03\n" +
+	"\vCrossOrigin\x12\x94\x01\n" +
+	"\rallow_origins\x18\x01 \x03(\tBo\xbaHl\x92\x01i\b\x01\x18\x01\"cra2_^https?://(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*(:[0-9]{1,5})?$R\fallowOrigins\x12;\n" +
+	"\rallow_methods\x18\x02 \x03(\tB\x16\xbaH\x13\x92\x01\x10\x18\x01\"\fr\n" +
+	"2\b^[A-Z]+$R\fallowMethods\x12R\n" +
+	"\rallow_headers\x18\x03 \x03(\tB-\xbaH*\x92\x01'\x18\x01\"#r!2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\fallowHeaders\x12T\n" +
+	"\x0eexpose_headers\x18\x04 \x03(\tB-\xbaH*\x92\x01'\x18\x01\"#r!2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\rexposeHeaders\x12+\n" +
+	"\x11allow_credentials\x18\x05 \x01(\bR\x10allowCredentials\x12B\n" +
+	"\amax_age\x18\x06 \x01(\v2\x19.google.protobuf.DurationB\x0e\xbaH\v\xaa\x01\b\"\x04\b\x80\xa3\x052\x00R\x06maxAge\"\xab\x03\n" +
 	"\tRouteRule\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x04name\x126\n" +
 	"\x05match\x18\x02 \x01(\v2\x18.sallyport.v1.RouteMatchB\x06\xbaH\x03\xc8\x01\x01R\x05match\x12<\n" +
 	"\tupstreams\x18\x03 \x03(\v2\x1e.sallyport.v1.WeightedUpstreamR\tupstreams\x12\x1e\n" +
 	"\x06policy\x18\x04 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x06policy\x12F\n" +
 	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\x90\x1c2\x04\x10\xc0\x84=R\atimeout\x12\x16\n" +
-	"\x06whoami\x18\x06 \x01(\bR\x06whoami\"\xd2\x01\n" +
+	"\x06whoami\x18\x06 \x01(\bR\x06whoami\x12%\n" +
+	"\x0etoken_endpoint\x18\a \x01(\tR\rtokenEndpoint\x12\x17\n" +
+	"\akey_set\x18\b \x01(\tR\x06keySet\x12'\n" +
+	"\x0fissuer_metadata\x18\t \x01(\tR\x0eissuerMetadata\"\xd2\x01\n" +
 	"\n" +
 	"RouteMatch\x12\x16\n" +
 	"\x05exact\x18\x01 \x01(\tH\x00R\x05exact\x12\x18\n" +
@@ -645,15 +738,16 @@ var file_sallyport_v1_route_proto_depIdxs = []int32{
 	1, // 1: sallyport.v1.Route.spec:type_name -> sallyport.v1.RouteSpec
 	2, // 2: sallyport.v1.RouteSpec.cors:type_name -> sallyport.v1.CrossOrigin
 	3, // 3: sallyport.v1.RouteSpec.rules:type_name -> sallyport.v1.RouteRule
-	4, // 4: sallyport.v1.RouteRule.match:type_name -> sallyport.v1.RouteMatch
-	6, // 5: sallyport.v1.RouteRule.upstreams:type_name -> sallyport.v1.WeightedUpstream
-	8, // 6: sallyport.v1.RouteRule.timeout:type_name -> google.protobuf.Duration
-	5, // 7: sallyport.v1.RouteMatch.headers:type_name -> sallyport.v1.HeaderMatch
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	8, // 4: sallyport.v1.CrossOrigin.max_age:type_name -> google.protobuf.Duration
+	4, // 5: sallyport.v1.RouteRule.match:type_name -> sallyport.v1.RouteMatch
+	6, // 6: sallyport.v1.RouteRule.upstreams:type_name -> sallyport.v1.WeightedUpstream
+	8, // 7: sallyport.v1.RouteRule.timeout:type_name -> google.protobuf.Duration
+	5, // 8: sallyport.v1.RouteMatch.headers:type_name -> sallyport.v1.HeaderMatch
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_v1_route_proto_init() }
@@ -662,7 +756,6 @@ func file_sallyport_v1_route_proto_init() {
 		return
 	}
 	file_sallyport_v1_metadata_proto_init()
-	file_sallyport_v1_options_proto_init()
 	file_sallyport_v1_route_proto_msgTypes[4].OneofWrappers = []any{
 		(*RouteMatch_Exact)(nil),
 		(*RouteMatch_Prefix)(nil),

@@ -325,17 +325,19 @@ func (x *TestCase) GetExpect() *TestExpectation {
 	return nil
 }
 
-// TestCaller is who calls.
+// TestCaller is who calls: by a certificate in one of the forms, with a token, or both.
 type TestCaller struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Exactly one form.
+	// At most one form.
 	//
 	// Types that are valid to be assigned to Form:
 	//
 	//	*TestCaller_Consumer
 	//	*TestCaller_Certificate
 	//	*TestCaller_Presents
-	Form          isTestCaller_Form `protobuf_oneof:"form"`
+	Form isTestCaller_Form `protobuf_oneof:"form"`
+	// The bearer token that is sent.
+	Token         *TestToken `protobuf:"bytes,4,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -404,6 +406,13 @@ func (x *TestCaller) GetPresents() string {
 	return ""
 }
 
+func (x *TestCaller) GetToken() *TestToken {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
 type isTestCaller_Form interface {
 	isTestCaller_Form()
 }
@@ -429,6 +438,144 @@ func (*TestCaller_Certificate) isTestCaller_Form() {}
 
 func (*TestCaller_Presents) isTestCaller_Form() {}
 
+// TestToken is a token made for the case, by the development issuer or, where the Provider has `mint`, by the Provider itself.
+type TestToken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the Provider that issues it.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Who it is about. Default `somebody`; `consumer:<name>` for a Consumer's token of our own.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// Roles and scopes that it asserts.
+	Roles []string `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	// See roles.
+	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Whom it is for. Default: the first of the Provider's audiences. A Provider with `mint` has none.
+	Audience string `protobuf:"bytes,5,opt,name=audience,proto3" json:"audience,omitempty"`
+	// The client that it was issued to.
+	ClientId string `protobuf:"bytes,6,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// Further claims that are texts.
+	Claims map[string]string `protobuf:"bytes,7,rep,name=claims,proto3" json:"claims,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// It expired a while ago.
+	Expired bool `protobuf:"varint,8,opt,name=expired,proto3" json:"expired,omitempty"`
+	// It is an ID token.
+	IdToken bool `protobuf:"varint,9,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
+	// Another key signed it than those of the Provider.
+	UnknownKey bool `protobuf:"varint,10,opt,name=unknown_key,json=unknownKey,proto3" json:"unknown_key,omitempty"`
+	// The certificate to which it is bound: name of a Consumer or of a Certificate resource, whose certificate that is. Tokens of class
+	// `hop` are bound to the URI of a Certificate resource. Default: the certificate that the case presents, for a token of our own, and
+	// none otherwise.
+	BoundTo       string `protobuf:"bytes,11,opt,name=bound_to,json=boundTo,proto3" json:"bound_to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestToken) Reset() {
+	*x = TestToken{}
+	mi := &file_sallyport_v1_test_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestToken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestToken) ProtoMessage() {}
+
+func (x *TestToken) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_v1_test_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestToken.ProtoReflect.Descriptor instead.
+func (*TestToken) Descriptor() ([]byte, []int) {
+	return file_sallyport_v1_test_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TestToken) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *TestToken) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *TestToken) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *TestToken) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *TestToken) GetAudience() string {
+	if x != nil {
+		return x.Audience
+	}
+	return ""
+}
+
+func (x *TestToken) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *TestToken) GetClaims() map[string]string {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
+func (x *TestToken) GetExpired() bool {
+	if x != nil {
+		return x.Expired
+	}
+	return false
+}
+
+func (x *TestToken) GetIdToken() bool {
+	if x != nil {
+		return x.IdToken
+	}
+	return false
+}
+
+func (x *TestToken) GetUnknownKey() bool {
+	if x != nil {
+		return x.UnknownKey
+	}
+	return false
+}
+
+func (x *TestToken) GetBoundTo() string {
+	if x != nil {
+		return x.BoundTo
+	}
+	return ""
+}
+
 // TestCertificate is a certificate made for the case.
 type TestCertificate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -450,7 +597,7 @@ type TestCertificate struct {
 
 func (x *TestCertificate) Reset() {
 	*x = TestCertificate{}
-	mi := &file_sallyport_v1_test_proto_msgTypes[4]
+	mi := &file_sallyport_v1_test_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -462,7 +609,7 @@ func (x *TestCertificate) String() string {
 func (*TestCertificate) ProtoMessage() {}
 
 func (x *TestCertificate) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_v1_test_proto_msgTypes[4]
+	mi := &file_sallyport_v1_test_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -475,7 +622,7 @@ func (x *TestCertificate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestCertificate.ProtoReflect.Descriptor instead.
 func (*TestCertificate) Descriptor() ([]byte, []int) {
-	return file_sallyport_v1_test_proto_rawDescGZIP(), []int{4}
+	return file_sallyport_v1_test_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TestCertificate) GetAuthority() string {
@@ -538,7 +685,7 @@ type TestRequest struct {
 
 func (x *TestRequest) Reset() {
 	*x = TestRequest{}
-	mi := &file_sallyport_v1_test_proto_msgTypes[5]
+	mi := &file_sallyport_v1_test_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -550,7 +697,7 @@ func (x *TestRequest) String() string {
 func (*TestRequest) ProtoMessage() {}
 
 func (x *TestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_v1_test_proto_msgTypes[5]
+	mi := &file_sallyport_v1_test_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -563,7 +710,7 @@ func (x *TestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestRequest.ProtoReflect.Descriptor instead.
 func (*TestRequest) Descriptor() ([]byte, []int) {
-	return file_sallyport_v1_test_proto_rawDescGZIP(), []int{5}
+	return file_sallyport_v1_test_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TestRequest) GetMethod() string {
@@ -610,6 +757,12 @@ type TestExpectation struct {
 	AbsentHeaders []string `protobuf:"bytes,5,rep,name=absent_headers,json=absentHeaders,proto3" json:"absent_headers,omitempty"`
 	// The path that reaches it.
 	ReceivedPath string `protobuf:"bytes,6,opt,name=received_path,json=receivedPath,proto3" json:"received_path,omitempty"`
+	// Headers of the answer, by name in lower case; an empty value is for one that is not there. `sallyport test` knows those of the
+	// gateways alone, and not those of APIs.
+	AnswerHeaders map[string]string `protobuf:"bytes,8,rep,name=answer_headers,json=answerHeaders,proto3" json:"answer_headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Claims of the bearer token that reaches the last upstream; one in an object is written as a path (`act.sub`), a list with commas
+	// between its elements. An empty value is for one that is not there.
+	ReceivedToken map[string]string `protobuf:"bytes,9,rep,name=received_token,json=receivedToken,proto3" json:"received_token,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What comes of the TLS handshake.
 	Handshake     TestHandshake `protobuf:"varint,7,opt,name=handshake,proto3,enum=sallyport.v1.TestHandshake" json:"handshake,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -618,7 +771,7 @@ type TestExpectation struct {
 
 func (x *TestExpectation) Reset() {
 	*x = TestExpectation{}
-	mi := &file_sallyport_v1_test_proto_msgTypes[6]
+	mi := &file_sallyport_v1_test_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +783,7 @@ func (x *TestExpectation) String() string {
 func (*TestExpectation) ProtoMessage() {}
 
 func (x *TestExpectation) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_v1_test_proto_msgTypes[6]
+	mi := &file_sallyport_v1_test_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +796,7 @@ func (x *TestExpectation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestExpectation.ProtoReflect.Descriptor instead.
 func (*TestExpectation) Descriptor() ([]byte, []int) {
-	return file_sallyport_v1_test_proto_rawDescGZIP(), []int{6}
+	return file_sallyport_v1_test_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TestExpectation) GetStatus() uint32 {
@@ -688,6 +841,20 @@ func (x *TestExpectation) GetReceivedPath() string {
 	return ""
 }
 
+func (x *TestExpectation) GetAnswerHeaders() map[string]string {
+	if x != nil {
+		return x.AnswerHeaders
+	}
+	return nil
+}
+
+func (x *TestExpectation) GetReceivedToken() map[string]string {
+	if x != nil {
+		return x.ReceivedToken
+	}
+	return nil
+}
+
 func (x *TestExpectation) GetHandshake() TestHandshake {
 	if x != nil {
 		return x.Handshake
@@ -715,13 +882,31 @@ const file_sallyport_v1_test_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x04name\x120\n" +
 	"\x06caller\x18\x02 \x01(\v2\x18.sallyport.v1.TestCallerR\x06caller\x12;\n" +
 	"\arequest\x18\x03 \x01(\v2\x19.sallyport.v1.TestRequestB\x06\xbaH\x03\xc8\x01\x01R\arequest\x12=\n" +
-	"\x06expect\x18\x04 \x01(\v2\x1d.sallyport.v1.TestExpectationB\x06\xbaH\x03\xc8\x01\x01R\x06expect\"\x9a\x01\n" +
+	"\x06expect\x18\x04 \x01(\v2\x1d.sallyport.v1.TestExpectationB\x06\xbaH\x03\xc8\x01\x01R\x06expect\"\xc2\x01\n" +
 	"\n" +
 	"TestCaller\x12\x1c\n" +
 	"\bconsumer\x18\x01 \x01(\tH\x00R\bconsumer\x12A\n" +
 	"\vcertificate\x18\x02 \x01(\v2\x1d.sallyport.v1.TestCertificateH\x00R\vcertificate\x12\x1c\n" +
-	"\bpresents\x18\x03 \x01(\tH\x00R\bpresentsB\r\n" +
-	"\x04form\x12\x05\xbaH\x02\b\x01\"\xe5\x01\n" +
+	"\bpresents\x18\x03 \x01(\tH\x00R\bpresents\x12-\n" +
+	"\x05token\x18\x04 \x01(\v2\x17.sallyport.v1.TestTokenR\x05tokenB\x06\n" +
+	"\x04form\"\x99\x03\n" +
+	"\tTestToken\x12\"\n" +
+	"\bprovider\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\bprovider\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x14\n" +
+	"\x05roles\x18\x03 \x03(\tR\x05roles\x12\x16\n" +
+	"\x06scopes\x18\x04 \x03(\tR\x06scopes\x12\x1a\n" +
+	"\baudience\x18\x05 \x01(\tR\baudience\x12\x1b\n" +
+	"\tclient_id\x18\x06 \x01(\tR\bclientId\x12;\n" +
+	"\x06claims\x18\a \x03(\v2#.sallyport.v1.TestToken.ClaimsEntryR\x06claims\x12\x18\n" +
+	"\aexpired\x18\b \x01(\bR\aexpired\x12\x19\n" +
+	"\bid_token\x18\t \x01(\bR\aidToken\x12\x1f\n" +
+	"\vunknown_key\x18\n" +
+	" \x01(\bR\n" +
+	"unknownKey\x12\x19\n" +
+	"\bbound_to\x18\v \x01(\tR\aboundTo\x1a9\n" +
+	"\vClaimsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe5\x01\n" +
 	"\x0fTestCertificate\x12$\n" +
 	"\tauthority\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\tauthority\x12\x1f\n" +
 	"\vcommon_name\x18\x02 \x01(\tR\n" +
@@ -738,7 +923,7 @@ const file_sallyport_v1_test_proto_rawDesc = "" +
 	"\x03sni\x18\x04 \x01(\tR\x03sni\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa0\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd6\x05\n" +
 	"\x0fTestExpectation\x12%\n" +
 	"\x06status\x18\x01 \x01(\rB\r\xbaH\n" +
 	"\xd8\x01\x01*\x05\x18\xd7\x04(dR\x06status\x12\x16\n" +
@@ -746,9 +931,17 @@ const file_sallyport_v1_test_proto_rawDesc = "" +
 	"\bupstream\x18\x03 \x01(\tR\bupstream\x12]\n" +
 	"\x10received_headers\x18\x04 \x03(\v22.sallyport.v1.TestExpectation.ReceivedHeadersEntryR\x0freceivedHeaders\x12%\n" +
 	"\x0eabsent_headers\x18\x05 \x03(\tR\rabsentHeaders\x12#\n" +
-	"\rreceived_path\x18\x06 \x01(\tR\freceivedPath\x12C\n" +
+	"\rreceived_path\x18\x06 \x01(\tR\freceivedPath\x12W\n" +
+	"\x0eanswer_headers\x18\b \x03(\v20.sallyport.v1.TestExpectation.AnswerHeadersEntryR\ranswerHeaders\x12W\n" +
+	"\x0ereceived_token\x18\t \x03(\v20.sallyport.v1.TestExpectation.ReceivedTokenEntryR\rreceivedToken\x12C\n" +
 	"\thandshake\x18\a \x01(\x0e2\x1b.sallyport.v1.TestHandshakeB\b\xbaH\x05\x82\x01\x02\x10\x01R\thandshake\x1aB\n" +
 	"\x14ReceivedHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a@\n" +
+	"\x12AnswerHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a@\n" +
+	"\x12ReceivedTokenEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*U\n" +
 	"\tTestUsage\x12\x1a\n" +
@@ -772,7 +965,7 @@ func file_sallyport_v1_test_proto_rawDescGZIP() []byte {
 }
 
 var file_sallyport_v1_test_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_sallyport_v1_test_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_sallyport_v1_test_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_sallyport_v1_test_proto_goTypes = []any{
 	(TestUsage)(0),          // 0: sallyport.v1.TestUsage
 	(TestHandshake)(0),      // 1: sallyport.v1.TestHandshake
@@ -780,30 +973,38 @@ var file_sallyport_v1_test_proto_goTypes = []any{
 	(*TestSpec)(nil),        // 3: sallyport.v1.TestSpec
 	(*TestCase)(nil),        // 4: sallyport.v1.TestCase
 	(*TestCaller)(nil),      // 5: sallyport.v1.TestCaller
-	(*TestCertificate)(nil), // 6: sallyport.v1.TestCertificate
-	(*TestRequest)(nil),     // 7: sallyport.v1.TestRequest
-	(*TestExpectation)(nil), // 8: sallyport.v1.TestExpectation
-	nil,                     // 9: sallyport.v1.TestRequest.HeadersEntry
-	nil,                     // 10: sallyport.v1.TestExpectation.ReceivedHeadersEntry
-	(*Metadata)(nil),        // 11: sallyport.v1.Metadata
+	(*TestToken)(nil),       // 6: sallyport.v1.TestToken
+	(*TestCertificate)(nil), // 7: sallyport.v1.TestCertificate
+	(*TestRequest)(nil),     // 8: sallyport.v1.TestRequest
+	(*TestExpectation)(nil), // 9: sallyport.v1.TestExpectation
+	nil,                     // 10: sallyport.v1.TestToken.ClaimsEntry
+	nil,                     // 11: sallyport.v1.TestRequest.HeadersEntry
+	nil,                     // 12: sallyport.v1.TestExpectation.ReceivedHeadersEntry
+	nil,                     // 13: sallyport.v1.TestExpectation.AnswerHeadersEntry
+	nil,                     // 14: sallyport.v1.TestExpectation.ReceivedTokenEntry
+	(*Metadata)(nil),        // 15: sallyport.v1.Metadata
 }
 var file_sallyport_v1_test_proto_depIdxs = []int32{
-	11, // 0: sallyport.v1.Test.metadata:type_name -> sallyport.v1.Metadata
+	15, // 0: sallyport.v1.Test.metadata:type_name -> sallyport.v1.Metadata
 	3,  // 1: sallyport.v1.Test.spec:type_name -> sallyport.v1.TestSpec
 	4,  // 2: sallyport.v1.TestSpec.cases:type_name -> sallyport.v1.TestCase
 	5,  // 3: sallyport.v1.TestCase.caller:type_name -> sallyport.v1.TestCaller
-	7,  // 4: sallyport.v1.TestCase.request:type_name -> sallyport.v1.TestRequest
-	8,  // 5: sallyport.v1.TestCase.expect:type_name -> sallyport.v1.TestExpectation
-	6,  // 6: sallyport.v1.TestCaller.certificate:type_name -> sallyport.v1.TestCertificate
-	0,  // 7: sallyport.v1.TestCertificate.usages:type_name -> sallyport.v1.TestUsage
-	9,  // 8: sallyport.v1.TestRequest.headers:type_name -> sallyport.v1.TestRequest.HeadersEntry
-	10, // 9: sallyport.v1.TestExpectation.received_headers:type_name -> sallyport.v1.TestExpectation.ReceivedHeadersEntry
-	1,  // 10: sallyport.v1.TestExpectation.handshake:type_name -> sallyport.v1.TestHandshake
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	8,  // 4: sallyport.v1.TestCase.request:type_name -> sallyport.v1.TestRequest
+	9,  // 5: sallyport.v1.TestCase.expect:type_name -> sallyport.v1.TestExpectation
+	7,  // 6: sallyport.v1.TestCaller.certificate:type_name -> sallyport.v1.TestCertificate
+	6,  // 7: sallyport.v1.TestCaller.token:type_name -> sallyport.v1.TestToken
+	10, // 8: sallyport.v1.TestToken.claims:type_name -> sallyport.v1.TestToken.ClaimsEntry
+	0,  // 9: sallyport.v1.TestCertificate.usages:type_name -> sallyport.v1.TestUsage
+	11, // 10: sallyport.v1.TestRequest.headers:type_name -> sallyport.v1.TestRequest.HeadersEntry
+	12, // 11: sallyport.v1.TestExpectation.received_headers:type_name -> sallyport.v1.TestExpectation.ReceivedHeadersEntry
+	13, // 12: sallyport.v1.TestExpectation.answer_headers:type_name -> sallyport.v1.TestExpectation.AnswerHeadersEntry
+	14, // 13: sallyport.v1.TestExpectation.received_token:type_name -> sallyport.v1.TestExpectation.ReceivedTokenEntry
+	1,  // 14: sallyport.v1.TestExpectation.handshake:type_name -> sallyport.v1.TestHandshake
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_v1_test_proto_init() }
@@ -823,7 +1024,7 @@ func file_sallyport_v1_test_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sallyport_v1_test_proto_rawDesc), len(file_sallyport_v1_test_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -72,6 +72,55 @@ func (UpstreamProtocol) EnumDescriptor() ([]byte, []int) {
 	return file_sallyport_v1_upstream_proto_rawDescGZIP(), []int{0}
 }
 
+// ExchangeGrant is how a token is exchanged.
+type ExchangeGrant int32
+
+const (
+	// Token exchange (RFC 8693).
+	ExchangeGrant_EXCHANGE_GRANT_TOKEN_EXCHANGE ExchangeGrant = 0
+	// The on-behalf-of flow of Entra ID (RFC 7523, with requested_token_use=on_behalf_of).
+	ExchangeGrant_EXCHANGE_GRANT_ON_BEHALF_OF ExchangeGrant = 1
+)
+
+// Enum value maps for ExchangeGrant.
+var (
+	ExchangeGrant_name = map[int32]string{
+		0: "EXCHANGE_GRANT_TOKEN_EXCHANGE",
+		1: "EXCHANGE_GRANT_ON_BEHALF_OF",
+	}
+	ExchangeGrant_value = map[string]int32{
+		"EXCHANGE_GRANT_TOKEN_EXCHANGE": 0,
+		"EXCHANGE_GRANT_ON_BEHALF_OF":   1,
+	}
+)
+
+func (x ExchangeGrant) Enum() *ExchangeGrant {
+	p := new(ExchangeGrant)
+	*p = x
+	return p
+}
+
+func (x ExchangeGrant) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ExchangeGrant) Descriptor() protoreflect.EnumDescriptor {
+	return file_sallyport_v1_upstream_proto_enumTypes[1].Descriptor()
+}
+
+func (ExchangeGrant) Type() protoreflect.EnumType {
+	return &file_sallyport_v1_upstream_proto_enumTypes[1]
+}
+
+func (x ExchangeGrant) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ExchangeGrant.Descriptor instead.
+func (ExchangeGrant) EnumDescriptor() ([]byte, []int) {
+	return file_sallyport_v1_upstream_proto_rawDescGZIP(), []int{1}
+}
+
 // Upstream is where requests are sent: an API, or the proxy before it.
 type Upstream struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -158,7 +207,7 @@ type UpstreamSpec struct {
 	ConnectTimeout *durationpb.Duration `protobuf:"bytes,4,opt,name=connect_timeout,json=connectTimeout,proto3" json:"connect_timeout,omitempty"`
 	// Health checks.
 	Health *HealthCheck `protobuf:"bytes,5,opt,name=health,proto3" json:"health,omitempty"`
-	// What becomes of the caller's token.
+	// What the upstream gets in the Authorization header. Default: nothing, and what the caller sent is removed.
 	Token         *TokenForwarding `protobuf:"bytes,6,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -487,9 +536,15 @@ func (*HealthCheck) Descriptor() ([]byte, []int) {
 	return file_sallyport_v1_upstream_proto_rawDescGZIP(), []int{5}
 }
 
-// TokenForwarding is what becomes of the caller's token.
+// TokenForwarding is what the upstream gets in the Authorization header, by who calls. Who is not named gets nothing there.
 type TokenForwarding struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For callers that nothing is known of.
+	Anonymous *TokenDisposal `protobuf:"bytes,1,opt,name=anonymous,proto3" json:"anonymous,omitempty"`
+	// For callers known by their certificate.
+	Certificate *TokenDisposal `protobuf:"bytes,2,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// For callers known by a token, with a certificate or without.
+	User          *TokenDisposal `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -524,6 +579,421 @@ func (*TokenForwarding) Descriptor() ([]byte, []int) {
 	return file_sallyport_v1_upstream_proto_rawDescGZIP(), []int{6}
 }
 
+func (x *TokenForwarding) GetAnonymous() *TokenDisposal {
+	if x != nil {
+		return x.Anonymous
+	}
+	return nil
+}
+
+func (x *TokenForwarding) GetCertificate() *TokenDisposal {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *TokenForwarding) GetUser() *TokenDisposal {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+// TokenDisposal is what stands in the Authorization header. Exactly one form is given.
+type TokenDisposal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Exactly one form.
+	//
+	// Types that are valid to be assigned to Form:
+	//
+	//	*TokenDisposal_Remove
+	//	*TokenDisposal_Pass
+	//	*TokenDisposal_Exchange
+	//	*TokenDisposal_Acquire
+	//	*TokenDisposal_Mint
+	Form          isTokenDisposal_Form `protobuf_oneof:"form"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenDisposal) Reset() {
+	*x = TokenDisposal{}
+	mi := &file_sallyport_v1_upstream_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenDisposal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenDisposal) ProtoMessage() {}
+
+func (x *TokenDisposal) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_v1_upstream_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenDisposal.ProtoReflect.Descriptor instead.
+func (*TokenDisposal) Descriptor() ([]byte, []int) {
+	return file_sallyport_v1_upstream_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TokenDisposal) GetForm() isTokenDisposal_Form {
+	if x != nil {
+		return x.Form
+	}
+	return nil
+}
+
+func (x *TokenDisposal) GetRemove() bool {
+	if x != nil {
+		if x, ok := x.Form.(*TokenDisposal_Remove); ok {
+			return x.Remove
+		}
+	}
+	return false
+}
+
+func (x *TokenDisposal) GetPass() bool {
+	if x != nil {
+		if x, ok := x.Form.(*TokenDisposal_Pass); ok {
+			return x.Pass
+		}
+	}
+	return false
+}
+
+func (x *TokenDisposal) GetExchange() *TokenExchange {
+	if x != nil {
+		if x, ok := x.Form.(*TokenDisposal_Exchange); ok {
+			return x.Exchange
+		}
+	}
+	return nil
+}
+
+func (x *TokenDisposal) GetAcquire() *TokenAcquisition {
+	if x != nil {
+		if x, ok := x.Form.(*TokenDisposal_Acquire); ok {
+			return x.Acquire
+		}
+	}
+	return nil
+}
+
+func (x *TokenDisposal) GetMint() *TokenMinting {
+	if x != nil {
+		if x, ok := x.Form.(*TokenDisposal_Mint); ok {
+			return x.Mint
+		}
+	}
+	return nil
+}
+
+type isTokenDisposal_Form interface {
+	isTokenDisposal_Form()
+}
+
+type TokenDisposal_Remove struct {
+	// Nothing.
+	Remove bool `protobuf:"varint,1,opt,name=remove,proto3,oneof"`
+}
+
+type TokenDisposal_Pass struct {
+	// The caller's own token, which has been verified; for `user`.
+	Pass bool `protobuf:"varint,2,opt,name=pass,proto3,oneof"`
+}
+
+type TokenDisposal_Exchange struct {
+	// A token that a provider gives for the caller's own; for `user`.
+	Exchange *TokenExchange `protobuf:"bytes,3,opt,name=exchange,proto3,oneof"`
+}
+
+type TokenDisposal_Acquire struct {
+	// A token that a provider gives us as its client.
+	Acquire *TokenAcquisition `protobuf:"bytes,4,opt,name=acquire,proto3,oneof"`
+}
+
+type TokenDisposal_Mint struct {
+	// A token of our own.
+	Mint *TokenMinting `protobuf:"bytes,5,opt,name=mint,proto3,oneof"`
+}
+
+func (*TokenDisposal_Remove) isTokenDisposal_Form() {}
+
+func (*TokenDisposal_Pass) isTokenDisposal_Form() {}
+
+func (*TokenDisposal_Exchange) isTokenDisposal_Form() {}
+
+func (*TokenDisposal_Acquire) isTokenDisposal_Form() {}
+
+func (*TokenDisposal_Mint) isTokenDisposal_Form() {}
+
+// TokenExchange gets a token on behalf of the caller.
+type TokenExchange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the Provider, which has a `client`.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// How. Default token_exchange.
+	Grant ExchangeGrant `protobuf:"varint,2,opt,name=grant,proto3,enum=sallyport.v1.ExchangeGrant" json:"grant,omitempty"`
+	// Whom the token is for.
+	Audience string `protobuf:"bytes,3,opt,name=audience,proto3" json:"audience,omitempty"`
+	// The address of the API that the token is for (RFC 8707).
+	Resource string `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The scopes to ask for.
+	Scopes []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Say who acts for the caller: an access token of our own client goes along as the actor's.
+	Actor bool `protobuf:"varint,6,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Further parameters.
+	Parameters    map[string]string `protobuf:"bytes,7,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenExchange) Reset() {
+	*x = TokenExchange{}
+	mi := &file_sallyport_v1_upstream_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenExchange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenExchange) ProtoMessage() {}
+
+func (x *TokenExchange) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_v1_upstream_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenExchange.ProtoReflect.Descriptor instead.
+func (*TokenExchange) Descriptor() ([]byte, []int) {
+	return file_sallyport_v1_upstream_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TokenExchange) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *TokenExchange) GetGrant() ExchangeGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return ExchangeGrant_EXCHANGE_GRANT_TOKEN_EXCHANGE
+}
+
+func (x *TokenExchange) GetAudience() string {
+	if x != nil {
+		return x.Audience
+	}
+	return ""
+}
+
+func (x *TokenExchange) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *TokenExchange) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *TokenExchange) GetActor() bool {
+	if x != nil {
+		return x.Actor
+	}
+	return false
+}
+
+func (x *TokenExchange) GetParameters() map[string]string {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+// TokenAcquisition gets a token for ourselves, by client credentials (RFC 6749, section 4.4).
+type TokenAcquisition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the Provider, which has a `client`.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The scopes to ask for.
+	Scopes []string `protobuf:"bytes,2,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Whom the token is for, where the provider wants that said.
+	Audience string `protobuf:"bytes,3,opt,name=audience,proto3" json:"audience,omitempty"`
+	// The address of the API that the token is for (RFC 8707).
+	Resource string `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Further parameters.
+	Parameters    map[string]string `protobuf:"bytes,5,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenAcquisition) Reset() {
+	*x = TokenAcquisition{}
+	mi := &file_sallyport_v1_upstream_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenAcquisition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenAcquisition) ProtoMessage() {}
+
+func (x *TokenAcquisition) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_v1_upstream_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenAcquisition.ProtoReflect.Descriptor instead.
+func (*TokenAcquisition) Descriptor() ([]byte, []int) {
+	return file_sallyport_v1_upstream_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TokenAcquisition) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *TokenAcquisition) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *TokenAcquisition) GetAudience() string {
+	if x != nil {
+		return x.Audience
+	}
+	return ""
+}
+
+func (x *TokenAcquisition) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *TokenAcquisition) GetParameters() map[string]string {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+// TokenMinting makes a token of our own, bound to the certificate that we present to the upstream.
+type TokenMinting struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of a Provider with `mint` of class `hop`. Default: the only one.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// Whom the token is for. One audience is one upstream's.
+	Audience string `protobuf:"bytes,2,opt,name=audience,proto3" json:"audience,omitempty"`
+	// Claims of the caller's token that are taken over, by name, for callers with one. Nothing else is.
+	Claims []string `protobuf:"bytes,3,rep,name=claims,proto3" json:"claims,omitempty"`
+	// The URI in the certificate that we present, to which the token is bound. Default: the first of the issued Certificate's `uris`; to
+	// be given where that one is material.
+	BoundTo       string `protobuf:"bytes,4,opt,name=bound_to,json=boundTo,proto3" json:"bound_to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenMinting) Reset() {
+	*x = TokenMinting{}
+	mi := &file_sallyport_v1_upstream_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenMinting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenMinting) ProtoMessage() {}
+
+func (x *TokenMinting) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_v1_upstream_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenMinting.ProtoReflect.Descriptor instead.
+func (*TokenMinting) Descriptor() ([]byte, []int) {
+	return file_sallyport_v1_upstream_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *TokenMinting) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *TokenMinting) GetAudience() string {
+	if x != nil {
+		return x.Audience
+	}
+	return ""
+}
+
+func (x *TokenMinting) GetClaims() []string {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
+func (x *TokenMinting) GetBoundTo() string {
+	if x != nil {
+		return x.BoundTo
+	}
+	return ""
+}
+
 var File_sallyport_v1_upstream_proto protoreflect.FileDescriptor
 
 const file_sallyport_v1_upstream_proto_rawDesc = "" +
@@ -537,15 +1007,15 @@ const file_sallyport_v1_upstream_proto_rawDesc = "" +
 	"\n" +
 	"\bUpstreamR\x04kind\x12:\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x16.sallyport.v1.MetadataB\x06\xbaH\x03\xc8\x01\x01R\bmetadata\x126\n" +
-	"\x04spec\x18\x04 \x01(\v2\x1a.sallyport.v1.UpstreamSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\x8a\x03\n" +
+	"\x04spec\x18\x04 \x01(\v2\x1a.sallyport.v1.UpstreamSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\x84\x03\n" +
 	"\fUpstreamSpec\x12=\n" +
 	"\tendpoints\x18\x01 \x01(\v2\x17.sallyport.v1.EndpointsB\x06\xbaH\x03\xc8\x01\x01R\tendpoints\x12+\n" +
 	"\x03tls\x18\x02 \x01(\v2\x19.sallyport.v1.UpstreamTLSR\x03tls\x12D\n" +
 	"\bprotocol\x18\x03 \x01(\x0e2\x1e.sallyport.v1.UpstreamProtocolB\b\xbaH\x05\x82\x01\x02\x10\x01R\bprotocol\x12T\n" +
 	"\x0fconnect_timeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
 	"\"\x02\b<2\x04\x10\xc0\x84=R\x0econnectTimeout\x127\n" +
-	"\x06health\x18\x05 \x01(\v2\x19.sallyport.v1.HealthCheckB\x04\x88\xb5\x18\x01R\x06health\x129\n" +
-	"\x05token\x18\x06 \x01(\v2\x1d.sallyport.v1.TokenForwardingB\x04\x88\xb5\x18\x01R\x05token\"\xb9\x01\n" +
+	"\x06health\x18\x05 \x01(\v2\x19.sallyport.v1.HealthCheckB\x04\x88\xb5\x18\x01R\x06health\x123\n" +
+	"\x05token\x18\x06 \x01(\v2\x1d.sallyport.v1.TokenForwardingR\x05token\"\xb9\x01\n" +
 	"\tEndpoints\x129\n" +
 	"\taddresses\x18\x01 \x01(\v2\x19.sallyport.v1.AddressListH\x00R\taddresses\x12F\n" +
 	"\x03dns\x18\x02 \x01(\tB2\xbaH/r-2+^[a-z0-9]([-a-z0-9.]*[a-z0-9])?:[0-9]{1,5}$H\x00R\x03dns\x12\x1a\n" +
@@ -561,11 +1031,53 @@ const file_sallyport_v1_upstream_proto_rawDesc = "" +
 	"\xbaH\a\xc8\x01\x01r\x02h\x01R\n" +
 	"serverName\x12-\n" +
 	"\x12client_certificate\x18\x03 \x01(\tR\x11clientCertificate\"\r\n" +
-	"\vHealthCheck\"\x11\n" +
-	"\x0fTokenForwarding*L\n" +
+	"\vHealthCheck\"\xbc\x01\n" +
+	"\x0fTokenForwarding\x129\n" +
+	"\tanonymous\x18\x01 \x01(\v2\x1b.sallyport.v1.TokenDisposalR\tanonymous\x12=\n" +
+	"\vcertificate\x18\x02 \x01(\v2\x1b.sallyport.v1.TokenDisposalR\vcertificate\x12/\n" +
+	"\x04user\x18\x03 \x01(\v2\x1b.sallyport.v1.TokenDisposalR\x04user\"\x89\x02\n" +
+	"\rTokenDisposal\x12!\n" +
+	"\x06remove\x18\x01 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x06remove\x12\x1d\n" +
+	"\x04pass\x18\x02 \x01(\bB\a\xbaH\x04j\x02\b\x01H\x00R\x04pass\x129\n" +
+	"\bexchange\x18\x03 \x01(\v2\x1b.sallyport.v1.TokenExchangeH\x00R\bexchange\x12:\n" +
+	"\aacquire\x18\x04 \x01(\v2\x1e.sallyport.v1.TokenAcquisitionH\x00R\aacquire\x120\n" +
+	"\x04mint\x18\x05 \x01(\v2\x1a.sallyport.v1.TokenMintingH\x00R\x04mintB\r\n" +
+	"\x04form\x12\x05\xbaH\x02\b\x01\"\x80\x03\n" +
+	"\rTokenExchange\x12\"\n" +
+	"\bprovider\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\bprovider\x12;\n" +
+	"\x05grant\x18\x02 \x01(\x0e2\x1b.sallyport.v1.ExchangeGrantB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05grant\x12$\n" +
+	"\baudience\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\baudience\x12$\n" +
+	"\bresource\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\bresource\x12 \n" +
+	"\x06scopes\x18\x05 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x06scopes\x12\x14\n" +
+	"\x05actor\x18\x06 \x01(\bR\x05actor\x12K\n" +
+	"\n" +
+	"parameters\x18\a \x03(\v2+.sallyport.v1.TokenExchange.ParametersEntryR\n" +
+	"parameters\x1a=\n" +
+	"\x0fParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb3\x02\n" +
+	"\x10TokenAcquisition\x12\"\n" +
+	"\bprovider\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\bprovider\x12 \n" +
+	"\x06scopes\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x06scopes\x12$\n" +
+	"\baudience\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\baudience\x12$\n" +
+	"\bresource\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\bresource\x12N\n" +
+	"\n" +
+	"parameters\x18\x05 \x03(\v2..sallyport.v1.TokenAcquisition.ParametersEntryR\n" +
+	"parameters\x1a=\n" +
+	"\x0fParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa5\x01\n" +
+	"\fTokenMinting\x12\x1a\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\x12'\n" +
+	"\baudience\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\bR\baudience\x12+\n" +
+	"\x06claims\x18\x03 \x03(\tB\x13\xbaH\x10\x92\x01\r\x18\x01\"\tr\a2\x05^\\S+$R\x06claims\x12#\n" +
+	"\bbound_to\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\aboundTo*L\n" +
 	"\x10UpstreamProtocol\x12\x1b\n" +
 	"\x17UPSTREAM_PROTOCOL_HTTP1\x10\x00\x12\x1b\n" +
-	"\x17UPSTREAM_PROTOCOL_HTTP2\x10\x01BGZEgithub.com/sallyport-project/sallyport/proto/sallyport/v1;sallyportv1b\x06proto3"
+	"\x17UPSTREAM_PROTOCOL_HTTP2\x10\x01*S\n" +
+	"\rExchangeGrant\x12!\n" +
+	"\x1dEXCHANGE_GRANT_TOKEN_EXCHANGE\x10\x00\x12\x1f\n" +
+	"\x1bEXCHANGE_GRANT_ON_BEHALF_OF\x10\x01BGZEgithub.com/sallyport-project/sallyport/proto/sallyport/v1;sallyportv1b\x06proto3"
 
 var (
 	file_sallyport_v1_upstream_proto_rawDescOnce sync.Once
@@ -579,35 +1091,51 @@ func file_sallyport_v1_upstream_proto_rawDescGZIP() []byte {
 	return file_sallyport_v1_upstream_proto_rawDescData
 }
 
-var file_sallyport_v1_upstream_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sallyport_v1_upstream_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_sallyport_v1_upstream_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_sallyport_v1_upstream_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_sallyport_v1_upstream_proto_goTypes = []any{
 	(UpstreamProtocol)(0),       // 0: sallyport.v1.UpstreamProtocol
-	(*Upstream)(nil),            // 1: sallyport.v1.Upstream
-	(*UpstreamSpec)(nil),        // 2: sallyport.v1.UpstreamSpec
-	(*Endpoints)(nil),           // 3: sallyport.v1.Endpoints
-	(*AddressList)(nil),         // 4: sallyport.v1.AddressList
-	(*UpstreamTLS)(nil),         // 5: sallyport.v1.UpstreamTLS
-	(*HealthCheck)(nil),         // 6: sallyport.v1.HealthCheck
-	(*TokenForwarding)(nil),     // 7: sallyport.v1.TokenForwarding
-	(*Metadata)(nil),            // 8: sallyport.v1.Metadata
-	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
+	(ExchangeGrant)(0),          // 1: sallyport.v1.ExchangeGrant
+	(*Upstream)(nil),            // 2: sallyport.v1.Upstream
+	(*UpstreamSpec)(nil),        // 3: sallyport.v1.UpstreamSpec
+	(*Endpoints)(nil),           // 4: sallyport.v1.Endpoints
+	(*AddressList)(nil),         // 5: sallyport.v1.AddressList
+	(*UpstreamTLS)(nil),         // 6: sallyport.v1.UpstreamTLS
+	(*HealthCheck)(nil),         // 7: sallyport.v1.HealthCheck
+	(*TokenForwarding)(nil),     // 8: sallyport.v1.TokenForwarding
+	(*TokenDisposal)(nil),       // 9: sallyport.v1.TokenDisposal
+	(*TokenExchange)(nil),       // 10: sallyport.v1.TokenExchange
+	(*TokenAcquisition)(nil),    // 11: sallyport.v1.TokenAcquisition
+	(*TokenMinting)(nil),        // 12: sallyport.v1.TokenMinting
+	nil,                         // 13: sallyport.v1.TokenExchange.ParametersEntry
+	nil,                         // 14: sallyport.v1.TokenAcquisition.ParametersEntry
+	(*Metadata)(nil),            // 15: sallyport.v1.Metadata
+	(*durationpb.Duration)(nil), // 16: google.protobuf.Duration
 }
 var file_sallyport_v1_upstream_proto_depIdxs = []int32{
-	8, // 0: sallyport.v1.Upstream.metadata:type_name -> sallyport.v1.Metadata
-	2, // 1: sallyport.v1.Upstream.spec:type_name -> sallyport.v1.UpstreamSpec
-	3, // 2: sallyport.v1.UpstreamSpec.endpoints:type_name -> sallyport.v1.Endpoints
-	5, // 3: sallyport.v1.UpstreamSpec.tls:type_name -> sallyport.v1.UpstreamTLS
-	0, // 4: sallyport.v1.UpstreamSpec.protocol:type_name -> sallyport.v1.UpstreamProtocol
-	9, // 5: sallyport.v1.UpstreamSpec.connect_timeout:type_name -> google.protobuf.Duration
-	6, // 6: sallyport.v1.UpstreamSpec.health:type_name -> sallyport.v1.HealthCheck
-	7, // 7: sallyport.v1.UpstreamSpec.token:type_name -> sallyport.v1.TokenForwarding
-	4, // 8: sallyport.v1.Endpoints.addresses:type_name -> sallyport.v1.AddressList
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	15, // 0: sallyport.v1.Upstream.metadata:type_name -> sallyport.v1.Metadata
+	3,  // 1: sallyport.v1.Upstream.spec:type_name -> sallyport.v1.UpstreamSpec
+	4,  // 2: sallyport.v1.UpstreamSpec.endpoints:type_name -> sallyport.v1.Endpoints
+	6,  // 3: sallyport.v1.UpstreamSpec.tls:type_name -> sallyport.v1.UpstreamTLS
+	0,  // 4: sallyport.v1.UpstreamSpec.protocol:type_name -> sallyport.v1.UpstreamProtocol
+	16, // 5: sallyport.v1.UpstreamSpec.connect_timeout:type_name -> google.protobuf.Duration
+	7,  // 6: sallyport.v1.UpstreamSpec.health:type_name -> sallyport.v1.HealthCheck
+	8,  // 7: sallyport.v1.UpstreamSpec.token:type_name -> sallyport.v1.TokenForwarding
+	5,  // 8: sallyport.v1.Endpoints.addresses:type_name -> sallyport.v1.AddressList
+	9,  // 9: sallyport.v1.TokenForwarding.anonymous:type_name -> sallyport.v1.TokenDisposal
+	9,  // 10: sallyport.v1.TokenForwarding.certificate:type_name -> sallyport.v1.TokenDisposal
+	9,  // 11: sallyport.v1.TokenForwarding.user:type_name -> sallyport.v1.TokenDisposal
+	10, // 12: sallyport.v1.TokenDisposal.exchange:type_name -> sallyport.v1.TokenExchange
+	11, // 13: sallyport.v1.TokenDisposal.acquire:type_name -> sallyport.v1.TokenAcquisition
+	12, // 14: sallyport.v1.TokenDisposal.mint:type_name -> sallyport.v1.TokenMinting
+	1,  // 15: sallyport.v1.TokenExchange.grant:type_name -> sallyport.v1.ExchangeGrant
+	13, // 16: sallyport.v1.TokenExchange.parameters:type_name -> sallyport.v1.TokenExchange.ParametersEntry
+	14, // 17: sallyport.v1.TokenAcquisition.parameters:type_name -> sallyport.v1.TokenAcquisition.ParametersEntry
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_v1_upstream_proto_init() }
@@ -622,13 +1150,20 @@ func file_sallyport_v1_upstream_proto_init() {
 		(*Endpoints_Dns)(nil),
 		(*Endpoints_File)(nil),
 	}
+	file_sallyport_v1_upstream_proto_msgTypes[7].OneofWrappers = []any{
+		(*TokenDisposal_Remove)(nil),
+		(*TokenDisposal_Pass)(nil),
+		(*TokenDisposal_Exchange)(nil),
+		(*TokenDisposal_Acquire)(nil),
+		(*TokenDisposal_Mint)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sallyport_v1_upstream_proto_rawDesc), len(file_sallyport_v1_upstream_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   7,
+			NumEnums:      2,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

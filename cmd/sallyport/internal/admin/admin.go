@@ -45,6 +45,8 @@ type Server struct {
 	// Store fetches the material of the configuration; nil where nothing is fetched.
 	Store *material.Store
 	Cache *cache.Cache
+	// Tokens tell how it stands with Providers; nil where the process judges and gets no tokens.
+	Tokens Tokens
 	// Further keepers have truststores that the configuration does not name: that of proxies.
 	Further []*inventory.Keeper
 }
@@ -77,6 +79,9 @@ func (s *Server) GetStatus(context.Context, *adminv1.GetStatusRequest) (*adminv1
 		for _, m := range s.Store.States() {
 			response.Materials = append(response.Materials, materialState(m))
 		}
+	}
+	if s.Tokens != nil && state.Model != nil {
+		response.Providers = providerStates(state.Model, s.Tokens.States())
 	}
 	if s.Cache != nil {
 		response.ProxiesBehind = s.Cache.Behind()

@@ -36,14 +36,21 @@ func (a *Audit) TailAudit(request *adminv1.TailAuditRequest, to grpc.ServerStrea
 	if err := to.SendHeader(nil); err != nil { // the caller learns that it will be told
 		return err
 	}
+	wanted := func(r audit.Record) bool { return filter.Accepts(r) && (!request.GetShadow() || len(r.Shadow) > 0) }
 	if a.Ring != nil && request.GetLast() > 0 {
-		for _, r := range a.Ring.Last(int(request.GetLast()), filter.Accepts) {
+		for _, r := range a.Ring.Last(int(request.GetLast()), wanted) {
 			if err := send(to, r, 0); err != nil {
 				return err
 			}
 		}
 	}
+	if request.GetRememberedOnly() {
+		return nil
+	}
 	for r := range following.Records() {
+		if !wanted(r) {
+			continue
+		}
 		if err := send(to, r, following.Missed()); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sallyport-project/sallyport/authz"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/question"
 	"github.com/sallyport-project/sallyport/config"
@@ -27,6 +28,8 @@ type Questions struct {
 	TruststoresOnly bool
 	// Remembered are recent decisions; nil where the process makes none.
 	Remembered question.Remembered
+	// Judge judges callers' tokens as the process does in earnest; nil where it judges none.
+	Judge authz.Judge
 
 	mu sync.Mutex
 	// answers are for this model and material, until there are others.
@@ -75,7 +78,7 @@ func (q *Questions) current() (*question.Answers, error) {
 	}
 	if q.answers == nil || q.model != model || q.material != material {
 		q.answers = question.New(question.Config{
-			Model: model, Material: material, TruststoresOnly: q.TruststoresOnly, Remembered: q.Remembered,
+			Model: model, Material: material, TruststoresOnly: q.TruststoresOnly, Remembered: q.Remembered, Judge: q.Judge,
 		})
 		q.model, q.material = model, material
 	}

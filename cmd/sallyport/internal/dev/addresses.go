@@ -61,10 +61,44 @@ func (a *addresses) move(ctx context.Context, documents []*document.Document) {
 		}
 	}
 	for _, d := range documents {
-		if upstream, ok := d.Message.(*sallyportv1.Upstream); ok {
-			a.moveUpstream(ctx, upstream, serving)
+		switch message := d.Message.(type) {
+		case *sallyportv1.Upstream:
+			a.moveUpstream(ctx, message, serving)
+		case *sallyportv1.Route:
+			moveOrigins(message.GetSpec().GetCors(), serving)
 		}
 	}
+}
+
+// moveOrigins lets pages call whose hosts are those of listeners, under the ports at which those listen here as well: a browser
+// names the port of the page that calls (RFC 6454, section 7).
+func moveOrigins(cors *sallyportv1.CrossOrigin, serving map[string]string) {
+	if cors == nil {
+		return
+	}
+	for _, written := range slices.Clone(cors.GetAllowOrigins()) {
+		scheme, host, _ := strings.Cut(written, "://")
+		host, _, _ = strings.Cut(host, ":")
+		for _, key := range slices.Sorted(maps.Keys(serving)) {
+			hostname, _, _ := strings.Cut(key, ":")
+			_, port, err := net.SplitHostPort(serving[key])
+			moved := scheme + "://" + host + ":" + port
+			if err == nil && covers(host, hostname) && !slices.Contains(cors.GetAllowOrigins(), moved) {
+				cors.AllowOrigins = append(cors.AllowOrigins, moved)
+			}
+		}
+	}
+}
+
+// covers tells whether one of two hostnames is the other, or one that its `*` stands for.
+func covers(one, other string) bool {
+	for _, pair := range [][2]string{{one, other}, {other, one}} {
+		suffix, wildcard := strings.CutPrefix(pair[0], "*.")
+		if first, rest, _ := strings.Cut(pair[1], "."); wildcard && first != "" && rest == suffix {
+			return true
+		}
+	}
+	return one == other
 }
 
 func (a *addresses) moveGateway(ctx context.Context, g *sallyportv1.Gateway, serving map[string]string) {
@@ -150,6 +184,13 @@ func (a *addresses) configured(l *config.Listener) uint32 {
 	return l.Port
 }
 
+// listenFor is claim, for what is no part of the configuration.
+func (a *addresses) listenFor(ctx context.Context, port uint32, what string) (net.Listener, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.claim(ctx, port, what)
+}
+
 // claim listens on a port of loopback, or on a free one where it cannot.
 func (a *addresses) claim(ctx context.Context, port uint32, what string) (net.Listener, error) {
 	listener, obstacle := a.listen(ctx, port)
@@ -223,14 +264,14 @@ func (a *addresses) takeMoved() []string {
 	return moved
 }
 
-// describe lists the sample APIs, for people.
-func (a *addresses) describe() []string {
+// describe lists the upstreams and where what stands for them is, for people.
+func (a *addresses) describe() [][2]string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var lines []string
+	var all [][2]string
 	for _, key := range slices.Sorted(maps.Keys(a.upstreams)) {
 		upstream, _, _ := strings.Cut(key, "/")
-		lines = append(lines, fmt.Sprintf("%s on %s", upstream, a.upstreams[key]))
+		all = append(all, [2]string{upstream, a.upstreams[key]})
 	}
-	return lines
+	return all
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"sync"
 
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/sampleapi"
@@ -35,7 +36,11 @@ func newAPIs(ctx context.Context, e *environment) *apis {
 func (a *apis) start(upstream, address string, listener net.Listener) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	server := sampleapi.New(upstream, listener, func() *tls.Config { return a.tls(upstream) })
+	server := sampleapi.New(sampleapi.Config{
+		Name: upstream, Listener: listener,
+		TLS: func() *tls.Config { return a.tls(upstream) },
+		App: func() http.Handler { return a.environment.app(upstream) },
+	})
 	a.servers = append(a.servers, server)
 	a.running.Go(func() {
 		if err := server.Run(a.ctx); err != nil {

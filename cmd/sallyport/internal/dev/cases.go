@@ -96,12 +96,12 @@ func (e *environment) refusals() error {
 
 // cases runs every Test case, one after the other, so that what reaches an API can be told apart.
 func (e *environment) cases(ctx context.Context, model *config.Model) ([]scenario.Result, error) {
-	callers, err := scenario.NewCallers(model, e.keeper, e.clock)
+	callers, err := e.callers(model)
 	if err != nil {
 		return nil, err
 	}
 	live := &scenario.Live{
-		Callers: callers, Ports: e.addresses.configured, Roots: e.roots(model), Decision: e.decision, Reached: e.apis.requests,
+		Callers: callers, Ports: e.addresses.configured, IssuerName: e.issuer.asConfigured, Roots: e.roots(model), Decision: e.decision, Reached: e.apis.requests,
 	}
 	var results []scenario.Result
 	for _, c := range scenario.Cases(model) {
@@ -112,6 +112,11 @@ func (e *environment) cases(ctx context.Context, model *config.Model) ([]scenari
 		results = append(results, result)
 	}
 	return results, nil
+}
+
+// callers make what callers of this model show.
+func (e *environment) callers(model *config.Model) (*scenario.Callers, error) {
+	return scenario.NewCallers(scenario.CallersConfig{Model: model, Keeper: e.keeper, Issuer: e.issuer.server, Clock: e.clock})
 }
 
 // authorities are those that issue the gateways' certificates.

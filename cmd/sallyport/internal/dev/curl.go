@@ -26,10 +26,14 @@ func (e *environment) curlLines(model *config.Model) ([]string, error) {
 	if err := e.writeRoots(model, roots); err != nil {
 		return nil, err
 	}
-	if len(model.Consumers()) == 0 {
-		return anonymousLines(model, e.addresses.configured, roots), nil
+	tokenLines, err := e.tokenLines(model, roots)
+	if err != nil {
+		return nil, err
 	}
-	callers, err := scenario.NewCallers(model, e.keeper, e.clock)
+	if len(model.Consumers()) == 0 {
+		return append(anonymousLines(model, e.addresses.configured, roots), tokenLines...), nil
+	}
+	callers, err := e.callers(model)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +50,7 @@ func (e *environment) curlLines(model *config.Model) ([]string, error) {
 		certificate := fmt.Sprintf("--cert %s --key %s", quoted(files.Certificate), quoted(files.PrivateKey))
 		lines = append(lines, "# as "+consumer.Name+suspended(consumer)+"\n"+targetOf(model, e.addresses.configured, entry, consumer.Name).curl(roots, certificate))
 	}
-	return lines, nil
+	return append(lines, tokenLines...), nil
 }
 
 // anonymousLines call each entry that does not require a certificate.
@@ -64,8 +68,8 @@ func anonymousLines(model *config.Model, ports scenario.Ports, roots string) []s
 	return lines
 }
 
-// curl is the command, with the options for the caller's certificate.
-func (t target) curl(roots, certificate string) string {
+// curl is the command, with the options for the caller's certificate or token.
+func (t target) curl(roots, credentials string) string {
 	l := t.entry.Listener
 	port := strconv.Itoa(int(l.Port))
 	words := []string{"curl"}
@@ -74,8 +78,8 @@ func (t target) curl(roots, certificate string) string {
 		scheme = "https"
 		words = append(words, "--cacert "+quoted(roots)+" \\\n ")
 	}
-	if certificate != "" {
-		words = append(words, certificate+" \\\n ")
+	if credentials != "" {
+		words = append(words, credentials+" \\\n ")
 	}
 	if strings.Contains(t.path, "/.") {
 		words = append(words, "--path-as-is")
@@ -132,7 +136,7 @@ func targetOf(model *config.Model, ports scenario.Ports, entry *config.Entry, co
 		request := c.Spec.GetRequest()
 		host := scenario.Host(c)
 		if scenario.Target(c, ports) != entry.Listener || scenario.Method(c) != "GET" || request.GetSni() != "" ||
-			c.Spec.GetCaller().GetConsumer() != consumer || consumer == "" && c.Spec.GetCaller() != nil {
+			c.Spec.GetCaller().GetConsumer() != consumer || c.Spec.GetCaller().GetToken() != nil || consumer == "" && c.Spec.GetCaller() != nil {
 			continue
 		}
 		if entry.Listener.EntryFor(host) == entry {

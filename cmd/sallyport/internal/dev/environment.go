@@ -1,5 +1,6 @@
 // Package dev runs a whole estate on loopback: control plane, authorization service, an Envoy for each group of proxies,
-// and sample APIs for the upstreams. Everything has development certificates, made on first use.
+// sample APIs for the upstreams, and an issuer of tokens for the Providers. Everything has development certificates and keys,
+// made on first use.
 //
 // It is for learning, developing and testing a configuration. It shares with `serve` all that decides or translates, and
 // differs in where things listen and in whose certificates they present.
@@ -25,9 +26,11 @@ import (
 	"github.com/sallyport-project/sallyport/authz"
 	"github.com/sallyport-project/sallyport/authz/asker"
 	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/tokens"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/rungroup"
 	"github.com/sallyport-project/sallyport/config/directory"
+	"github.com/sallyport-project/sallyport/config/document"
 	"github.com/sallyport-project/sallyport/envoy/bootstrap"
 	"github.com/sallyport-project/sallyport/envoy/process"
 	"github.com/sallyport-project/sallyport/envoy/translate"
@@ -73,12 +76,14 @@ type environment struct {
 	authority *ca.Authority
 	keeper    *inventory.Keeper
 	cache     *cache.Cache
+	tokens    *tokens.Tokens
 	service   *authz.Service
 	ring      *audit.Ring
 	pipeline  *pipeline.Pipeline
 	source    *directory.Source
 	addresses *addresses
 	apis      *apis
+	issuer    *issuer
 	xds       *xds.Server
 	xdsSocket net.Listener
 	output    *printer
@@ -143,8 +148,12 @@ func (e *environment) assemble(ctx context.Context, group *rungroup.Group) (err 
 	}
 	e.cache = cache.New(cache.Config{Logger: logger.Named("xds"), Clock: e.clock})
 	e.ring = audit.NewRing(1000)
+	e.tokens, err = tokens.New(tokens.Config{Logger: logger.Named("tokens"), Clock: e.clock, Folder: filepath.Join(e.state.folder, "key-sets")})
+	if err != nil {
+		return err
+	}
 	e.service, err = authz.New(authz.Config{
-		Logger: logger.Named("authz"), Clock: e.clock, Sink: audit.Sinks{e.ring, e.output}, InUse: pipeline.InUse(e.cache),
+		Logger: logger.Named("authz"), Clock: e.clock, Sink: audit.Sinks{e.ring, e.output}, InUse: pipeline.InUse(e.cache), Tokens: e.tokens,
 		Identify: asker.Identifier{TrustDomain: trustDomain, Clock: e.clock}.Identify,
 	})
 	if err != nil {
@@ -153,11 +162,17 @@ func (e *environment) assemble(ctx context.Context, group *rungroup.Group) (err 
 	e.apis = newAPIs(ctx, e)
 	e.addresses = newAddresses(e.apis.start, e.fail)
 	group.Add("addresses", e.addresses.hold)
+	if e.issuer, err = newIssuer(ctx, e); err != nil {
+		return err
+	}
 	e.pipeline = pipeline.New(pipeline.Config{
-		Logger: logger.Named("configuration"), Clock: e.clock, Keeper: e.keeper, Authorizer: e.service,
+		Logger: logger.Named("configuration"), Clock: e.clock, Keeper: e.keeper, Authorizer: judges{e.issuer, e.service},
 		Publisher: &pipeline.Proxies{Cache: e.cache, Logger: logger.Named("translate")},
-		Transform: e.addresses.move,
-		Changed:   e.changed,
+		Transform: func(ctx context.Context, documents []*document.Document) {
+			e.addresses.move(ctx, documents)
+			e.issuer.replace(ctx, documents)
+		},
+		Changed: e.changed,
 	})
 	e.source = directory.New(directory.Config{Directory: e.config.Directory, Logger: logger.Named("configuration")})
 	reading, err := e.source.Read()
@@ -185,6 +200,8 @@ func (e *environment) assemble(ctx context.Context, group *rungroup.Group) (err 
 		})
 	})
 	group.Add("sample APIs", e.apis.run)
+	group.Add("development issuer", e.issuer.run)
+	group.Add("tokens", e.tokens.Run)
 	if err := e.assembleXDS(ctx, group); err != nil {
 		return err
 	}

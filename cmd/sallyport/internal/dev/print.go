@@ -3,6 +3,7 @@ package dev
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +49,11 @@ func (p *printer) Record(record audit.Record) error {
 func (e *environment) changed(status pipeline.Status) {
 	for _, moved := range e.addresses.takeMoved() {
 		e.output.line("%s", moved)
+	}
+	if e.isUp() {
+		if err := e.takeFailures(); err != nil {
+			e.output.line("%v", err)
+		}
 	}
 	if !e.isUp() { // errors then end the program, which tells of them
 		for _, warning := range status.Problems.Warnings() {
@@ -102,9 +108,14 @@ func (e *environment) welcome(model *config.Model) error {
 			out.line("  gateway %-10s %s  (%s)", g.Name, l.HostPort(), strings.Join(hosts, ", "))
 		}
 	}
-	for _, api := range e.addresses.describe() {
-		out.line("  sample API %s", api)
+	for _, one := range e.addresses.describe() {
+		if folder := served(model.Upstream(one[0])); folder != "" {
+			out.line("  app %s on %s serves %s", one[0], one[1], filepath.Join(e.config.Directory, folder))
+			continue
+		}
+		out.line("  sample API %s on %s", one[0], one[1])
 	}
+	e.welcomeUsers(model)
 	for _, line := range lines {
 		e.told(line)
 		out.line("\n%s", line)

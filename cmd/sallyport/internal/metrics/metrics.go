@@ -31,6 +31,7 @@ type Metrics struct {
 	duration   *prometheus.HistogramVec
 	handshakes *prometheus.CounterVec
 	answers    *prometheus.CounterVec
+	shadows    *prometheus.CounterVec
 
 	// counted are the series of decisions, by decision: to look them up by their labels costs more.
 	counted sync.Map
@@ -70,9 +71,12 @@ func New() *Metrics {
 		answers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "proxy_answers_total", Help: "Requests that proxies turned away before they asked.",
 		}, []string{"gateway", "listener", "status"}),
+		shadows: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "shadow_verdicts_total", Help: "What rules would have done that are only tried out, by what was decided without them.",
+		}, []string{"policy", "rule", "would_allow", "allowed"}),
 		places: make(map[place]bool),
 	}
-	m.registry.MustRegister(m.decisions, m.duration, m.handshakes, m.answers,
+	m.registry.MustRegister(m.decisions, m.duration, m.handshakes, m.answers, m.shadows,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -96,6 +100,9 @@ func (m *Metrics) Record(r audit.Record) error {
 		s := m.series(decision{at, r.Reason, r.Allowed})
 		s.count.Inc()
 		s.duration.Observe(r.Duration.Seconds())
+		for _, verdict := range r.Shadow { // the rules are a configuration's, and so only so many
+			m.shadows.WithLabelValues(verdict.Policy, verdict.Rule, strconv.FormatBool(verdict.WouldAllow), strconv.FormatBool(r.Allowed)).Inc()
+		}
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func (p *Pipeline) Load(ctx context.Context, reading directory.Reading) error {
 		if p.status.Model != nil { // who loads the first one is told by the error
 			p.config.Logger.Error("the configuration has errors and is not used", "errors", len(errs), "revision_in_force", p.status.Revision)
 		}
-		err := p.suspend(ctx, reading.Documents)
+		err := p.withdraw(ctx, reading.Documents)
 		p.changed()
 		return errors.Join(errs, err)
 	}
@@ -110,18 +110,18 @@ func (p *Pipeline) Load(ctx context.Context, reading directory.Reading) error {
 	return err
 }
 
-// suspend applies what a refused configuration says of suspended consumers: a mistake elsewhere keeps nobody in.
-func (p *Pipeline) suspend(ctx context.Context, documents []*document.Document) error {
+// withdraw applies what a refused configuration takes back, consumers and tokens: a mistake elsewhere keeps nobody in.
+func (p *Pipeline) withdraw(ctx context.Context, documents []*document.Document) error {
 	if p.status.Model == nil {
 		return nil
 	}
-	names := config.Suspensions(documents)
-	suspended := p.status.Model.WithSuspended(names)
-	if suspended == p.status.Model {
+	withdrawals := config.WithdrawalsOf(documents)
+	without := p.status.Model.Without(withdrawals)
+	if without == p.status.Model {
 		return nil
 	}
-	p.config.Logger.Warn("consumers are suspended all the same", "consumers", names)
-	return p.take(ctx, suspended)
+	p.config.Logger.Warn("what it suspends and revokes counts all the same", "withdrawn", withdrawals.Names())
+	return p.take(ctx, without)
 }
 
 // take puts a model in force.

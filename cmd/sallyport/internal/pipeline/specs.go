@@ -3,6 +3,8 @@ package pipeline
 import (
 	"slices"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
@@ -14,6 +16,7 @@ func SpecsOf(model *config.Model) inventory.Specs {
 		Authorities:            map[string]*sallyportv1.AuthoritySpec{},
 		Truststores:            map[string]*sallyportv1.TruststoreSpec{},
 		Certificates:           map[string]*sallyportv1.CertificateSpec{},
+		Providers:              map[string]*sallyportv1.ProviderSpec{},
 		CertificateHosts:       map[string][]string{},
 		CertificateTruststores: map[string]string{},
 	}
@@ -25,6 +28,9 @@ func SpecsOf(model *config.Model) inventory.Specs {
 	}
 	for _, c := range model.Certificates() {
 		specs.Certificates[c.Name] = c.Spec
+	}
+	for _, p := range model.Providers() {
+		specs.Providers[p.Name] = providerSpec(p)
 	}
 	for _, g := range model.Gateways() {
 		for _, l := range g.Listeners {
@@ -47,6 +53,23 @@ func SpecsOf(model *config.Model) inventory.Specs {
 		}
 	}
 	return specs
+}
+
+// providerSpec is what a Provider says of material, with defaults filled in. What it says of tokens changes no material.
+func providerSpec(p *config.Provider) *sallyportv1.ProviderSpec {
+	spec := &sallyportv1.ProviderSpec{Issuers: p.Issuers, KeySet: p.KeySet, Leeway: durationpb.New(p.Leeway)}
+	if c := p.Client; c != nil {
+		spec.Client = &sallyportv1.ProviderClient{Id: c.ID, Secret: c.Secret, PrivateKey: c.PrivateKey}
+		if c.Certificate != nil {
+			spec.Client.Certificate = c.Certificate.Name
+		}
+	}
+	if m := p.Mint; m != nil {
+		spec.Mint = &sallyportv1.ProviderMint{
+			Class: m.Class, Lifetime: durationpb.New(m.Lifetime), Keys: m.Keys, RotateEvery: durationpb.New(m.RotateEvery),
+		}
+	}
+	return spec
 }
 
 func addHosts(specs inventory.Specs, e *config.Entry) {

@@ -23,10 +23,15 @@ func (t *trial) explain(by question.Answerer, seen map[string]int) {
 	t.t.Helper()
 	asked := &adminv1.ExplainRequest{Inquiry: t.inquiry}
 	name := t.one(consumers)
-	if t.chance(15) {
+	switch {
+	case t.chance(15):
 		name = "" // nobody in particular
 		asked.Caller = &adminv1.ExplainRequest_Anonymous{Anonymous: true}
-	} else {
+	case !t.token && t.chance(30):
+		name = "a token"
+		asked.AsToken = t.presumedToken()
+		t.shown[name] = []shown{t.sign(asked.GetAsToken())}
+	default:
 		asked.Caller = &adminv1.ExplainRequest_Consumer{Consumer: name}
 	}
 	answer, err := by.Explain(t.t.Context(), asked)
@@ -34,6 +39,9 @@ func (t *trial) explain(by question.Answerer, seen map[string]int) {
 		t.t.Fatal(err)
 	}
 	seen["explain "+answer.GetVerdict()]++
+	if asked.GetAsToken() != nil {
+		seen["explain a token "+answer.GetVerdict()]++
+	}
 	truths := t.truthsOf(name)
 	want := slices.ContainsFunc(truths, arrived)
 	got := t.holds(answer.GetVerdict(), answer.GetPassages()[0].GetReason(), answer.GetConditions(), name, truths, arrived)
@@ -61,7 +69,7 @@ func (t *trial) holds(verdict, why string, of []*adminv1.Condition, consumer str
 	}
 	for i := range truths {
 		for _, condition := range of {
-			if t.fulfilled(condition, why, consumer, i, truths[i][0]) {
+			if t.fulfilled(condition, why, consumer, t.of(consumer)[i], truths[i][0]) {
 				return true
 			}
 		}
@@ -71,14 +79,14 @@ func (t *trial) holds(verdict, why string, of []*adminv1.Condition, consumer str
 }
 
 // fulfilled evaluates what is left of a condition with everything that is known of the real request.
-func (t *trial) fulfilled(condition *adminv1.Condition, why, consumer string, certificate int, passage scenario.Passage) bool {
+func (t *trial) fulfilled(condition *adminv1.Condition, why, consumer string, with shown, passage scenario.Passage) bool {
 	t.t.Helper()
 	permission := why == string(reason.PermissionGranted)
 	d := passage.Decision
 	if d == nil || permission && d.Consumer == "" {
 		return false
 	}
-	if last := d.Steps[len(d.Steps)-1].Name; last != policy.StepAuthorize && last != policy.StepDefault {
+	if !slices.ContainsFunc(d.Steps, func(s policy.Step) bool { return s.Name == policy.StepAuthorize || s.Name == policy.StepDefault }) {
 		return false // no rule was asked
 	}
 	compiled := t.compiled[condition.GetText()]
@@ -104,8 +112,14 @@ func (t *trial) fulfilled(condition *adminv1.Condition, why, consumer string, ce
 	if facts.Path = t.captures(roles, passage); facts.Path == nil && compiled.ReadsPath() {
 		return false
 	}
-	if d.Truststore != "" && certificate < len(t.certificates[consumer]) {
-		facts.Certificate = factsOf(t.certificates[consumer][certificate].Leaf)
+	if d.Truststore != "" && with.Certificate != nil {
+		facts.Certificate = factsOf(with.Certificate.Leaf)
+	}
+	if d.Token != nil {
+		facts.Token = with.facts
+		if facts.Subject == "" {
+			facts.Subject = d.Subject()
+		}
 	}
 	held, err := compiled.Holds(facts)
 	return held && err == nil
@@ -184,20 +198,45 @@ func (t *trial) whoCan(by question.Answerer, seen map[string]int) {
 	if got, want := answer.GetAnonymous().GetVerdict(), admitted(t.truthsOf("")[0]); got != question.Conditional && (got == question.Allowed) != want {
 		t.t.Errorf("who-can says of anybody: %s, but Check: %t", got, want)
 	}
-	var strangers []scenario.Credentials
+	t.holders(answer, seen)
+	var strangers []shown
 	for _, store := range truststores {
-		strangers = append(strangers, scenario.Credentials{Certificate: t.strangers[store]})
+		strangers = append(strangers, shown{Credentials: scenario.Credentials{Certificate: t.strangers[store]}})
 	}
 	entry := t.hop.Listener.EntryFor(t.hop.Request.SNI)
 	if answer.GetStranger() == nil || entry == nil {
 		return
 	}
-	strangers = slices.DeleteFunc(strangers, func(c scenario.Credentials) bool {
+	strangers = slices.DeleteFunc(strangers, func(c shown) bool {
 		return !slices.ContainsFunc(entry.ClientAuth.Truststores, func(s *config.Truststore) bool { return t.strangers[s.Name] == c.Certificate })
 	})
 	want := slices.ContainsFunc(t.truth(noon, strangers...), admitted)
 	if got := answer.GetStranger().GetVerdict(); got != question.Conditional && (got == question.Allowed) != want {
 		t.t.Errorf("who-can says of a stranger: %s, but Check: %t", got, want)
+	}
+}
+
+// holders compares what who-can says of those who come with a token.
+func (t *trial) holders(answer *adminv1.WhoCanResponse, seen map[string]int) {
+	t.t.Helper()
+	if t.token {
+		return
+	}
+	for i, of := range answer.GetTokens() {
+		wanted := &adminv1.PresumedToken{Provider: of.GetProvider()}
+		if of.GetRole() != "" {
+			wanted.Roles = []string{of.GetRole()}
+		}
+		if of.GetScope() != "" {
+			wanted.Scopes = []string{of.GetScope()}
+		}
+		name := fmt.Sprintf("holder %d", i)
+		t.shown[name] = []shown{t.sign(wanted)}
+		said, truths := of.GetAdmission(), t.truthsOf(name)
+		seen["who-can with a token "+said.GetVerdict()]++
+		if got, want := t.holds(said.GetVerdict(), said.GetReason(), said.GetConditions(), name, truths, admitted), admitted(truths[0]); got != want {
+			t.t.Errorf("who-can says of %v: %s %v, but Check: %t (%+v)", wanted, said.GetVerdict(), said.GetConditions(), want, truths[0][0].Decision)
+		}
 	}
 }
 
@@ -221,12 +260,13 @@ func (t *trial) admission(c *config.Consumer, said *adminv1.Admission, seen map[
 	}
 }
 
-func (t *trial) can(c *config.Consumer, said *adminv1.CanResponse, seen map[string]int) {
+// can compares what can says of a caller, who is a Consumer or has been shown by name.
+func (t *trial) can(caller string, said *adminv1.CanResponse, seen map[string]int) {
 	t.t.Helper()
-	if c.Name == "edge-proxy" {
+	if caller == "edge-proxy" {
 		return
 	}
-	truths := t.truthsOf(c.Name)
+	truths := t.truthsOf(caller)
 	want := slices.ContainsFunc(truths, admitted)
 	passage := truths[slices.IndexFunc(truths, func(p []scenario.Passage) bool { return !want || admitted(p) })][0]
 	if passage.Chosen.Route == nil || t.token {
@@ -238,7 +278,9 @@ func (t *trial) can(c *config.Consumer, said *adminv1.CanResponse, seen map[stri
 			continue
 		}
 		fulfilled := !slices.ContainsFunc(grant.GetConditions(), func(condition *adminv1.Condition) bool {
-			return !slices.ContainsFunc(slices.Collect(indices(truths)), func(i int) bool { return t.fulfilled(condition, grant.GetReason(), c.Name, i, truths[i][0]) })
+			return !slices.ContainsFunc(slices.Collect(indices(truths)), func(i int) bool {
+				return t.fulfilled(condition, grant.GetReason(), caller, t.of(caller)[i], truths[i][0])
+			})
 		})
 		if fulfilled && (verdict == question.Denied || len(grant.GetConditions()) == 0) {
 			verdict = question.Allowed
@@ -249,7 +291,7 @@ func (t *trial) can(c *config.Consumer, said *adminv1.CanResponse, seen map[stri
 	}
 	seen["can "+verdict]++
 	if (verdict != question.Denied) != want {
-		t.t.Errorf("can says of %s: %s, but Check: %t (%+v)", c.Name, verdict, want, passage.Decision)
+		t.t.Errorf("can says of %s: %s, but Check: %t (%+v)", caller, verdict, want, passage.Decision)
 	}
 }
 

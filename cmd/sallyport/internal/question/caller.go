@@ -6,32 +6,64 @@ import (
 	"encoding/pem"
 	"strings"
 
+	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
 )
 
-// guises are the callers as whom a consumer can come: one for each way in which its certificates are recognised. One without
-// any is never recognised, and comes as anybody. The notes say which ways had to be left out.
-func guises(c *config.Consumer, by *estates, at moment, anyTime bool) (all []scenario.Credentials, notes []string) {
-	if len(c.Certificates) == 0 {
-		return []scenario.Credentials{hypothetical(nil, at, anyTime)}, nil
+// bearing says what is known of the token that a caller comes with, beside what a consumer is recognised by.
+type bearing struct {
+	// presumed is the only token that it comes with; nil where none is presumed.
+	presumed *bearer.Token
+	// shown is set where the request has one, which is judged: nothing else is presumed then.
+	shown bool
+}
+
+// tokensOf are the tokens that a consumer may come with.
+func (b bearing) tokensOf(a *Answers, c *config.Consumer) []*bearer.Token {
+	switch {
+	case b.presumed != nil:
+		return []*bearer.Token{b.presumed}
+	case b.shown:
+		return nil
 	}
+	return a.tokensOf(c)
+}
+
+// guises are the callers as whom a consumer can come: one for each way in which its certificates are recognised, one for each of its
+// tokens, and one for each certificate with each token; where a token is presumed, only those with it. One without any is never
+// recognised, and comes as anybody. The notes say which ways had to be left out.
+func (a *Answers) guises(c *config.Consumer, with bearing, by *estates, at moment, anyTime bool) (all []scenario.Credentials, notes []string) {
+	tokens := with.tokensOf(a, c)
 	for _, match := range c.Certificates {
 		presumed, err := identity.Presume(match, by.first.Material)
 		if err != nil {
 			notes = append(notes, "left out: "+err.Error())
 			continue
 		}
-		all = append(all, hypothetical(presumed, at, anyTime))
+		if with.presumed == nil {
+			all = append(all, hypothetical(presumed, nil, at, anyTime))
+		}
+		for _, token := range tokens {
+			all = append(all, hypothetical(presumed, token, at, anyTime))
+		}
+	}
+	if with.presumed == nil || len(c.Certificates) == 0 {
+		for _, token := range tokens {
+			all = append(all, hypothetical(nil, token, at, anyTime))
+		}
+	}
+	if len(c.Certificates) == 0 && len(tokens) == 0 {
+		all = append(all, hypothetical(nil, nil, at, anyTime))
 	}
 	return all, notes
 }
 
-// hypothetical is a caller with a presumed certificate, or without one.
-func hypothetical(presumed *identity.Presumed, at moment, anyTime bool) scenario.Credentials {
-	return scenario.Credentials{Hypothesis: &policy.Hypothesis{Presumed: presumed, At: at.Time, AnyTime: anyTime}}
+// hypothetical is a caller with a presumed certificate and token, or without either.
+func hypothetical(presumed *identity.Presumed, token *bearer.Token, at moment, anyTime bool) scenario.Credentials {
+	return scenario.Credentials{Hypothesis: &policy.Hypothesis{Presumed: presumed, Token: token, At: at.Time, AnyTime: anyTime}}
 }
 
 // certificateOf reads a caller's certificate, and the intermediates after it, from PEM.

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/request"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
@@ -16,10 +17,10 @@ import (
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
 
-// Can tells what a consumer may do. A condition that looks at the path is left open, and at the time unless the moment was
-// chosen. The error is a Mistake where the question is to blame.
+// Can tells what a consumer may do, or somebody with a token. A condition that looks at the path is left open, and at the time unless
+// the moment was chosen. The error is a Mistake where the question is to blame.
 func (a *Answers) Can(ctx context.Context, q *adminv1.CanRequest) (*adminv1.CanResponse, error) {
-	c, err := a.consumer(q.GetConsumer())
+	token, err := a.presumed(q.GetAsToken())
 	if err != nil {
 		return nil, err
 	}
@@ -28,16 +29,12 @@ func (a *Answers) Can(ctx context.Context, q *adminv1.CanRequest) (*adminv1.CanR
 	if err != nil {
 		return nil, err
 	}
-	answer := &adminv1.CanResponse{
-		Revision: a.config.Model.Revision(), At: timestamppb.New(at.Time), Consumer: c.Name, Origin: c.Origin.String(),
-		Notes: presumptions(c),
+	answer := &adminv1.CanResponse{Revision: a.config.Model.Revision(), At: timestamppb.New(at.Time)}
+	guises, err := a.introduceTo(answer, q.GetConsumer(), token, gateways, at)
+	if err != nil {
+		return nil, err
 	}
-	for _, bound := range bounds(c) {
-		answer.Notes = append(answer.Notes, "the consumer is admitted "+bound)
-	}
-	all, notes := guises(c, gateways, at, !at.chosen)
-	answer.Notes = append(answer.Notes, notes...)
-	asked := can{gateway: gateways.first, guises: all, method: q.GetMethod(), host: config.HostName(q.GetHost())}
+	asked := can{gateway: gateways.first, guises: guises, method: q.GetMethod(), host: config.HostName(q.GetHost())}
 	for _, g := range a.config.Model.Gateways() {
 		for _, l := range g.Listeners {
 			for _, e := range l.Entries {
@@ -51,6 +48,31 @@ func (a *Answers) Can(ctx context.Context, q *adminv1.CanRequest) (*adminv1.CanR
 	}
 	answer.Grants, err = merge(answer.Grants, func(g *adminv1.Grant) *[]string { return &g.Listeners })
 	return answer, err
+}
+
+// introduceTo describes the caller, and returns the guises in which it may come.
+func (a *Answers) introduceTo(answer *adminv1.CanResponse, consumer string, token *bearer.Token, by *estates, at moment) ([]scenario.Credentials, error) {
+	if consumer == "" && token != nil {
+		answer.Caller, answer.Origin = "somebody with "+tokenWords(token), token.Provider.Origin.String()
+		answer.Notes = []string{presumedToken(token)}
+		return []scenario.Credentials{hypothetical(nil, token, at, !at.chosen)}, nil
+	}
+	c, err := a.consumer(consumer)
+	if err != nil {
+		return nil, err
+	}
+	answer.Consumer, answer.Caller, answer.Origin = c.Name, "the Consumer "+c.Name, c.Origin.String()
+	answer.Notes = a.presumptions(c, bearing{presumed: token})
+	if token != nil {
+		answer.Caller += " with " + tokenWords(token)
+		answer.Notes = append(answer.Notes, presumedToken(token))
+	}
+	for _, bound := range bounds(c) {
+		answer.Notes = append(answer.Notes, "the consumer is admitted "+bound)
+	}
+	all, notes := a.guises(c, bearing{presumed: token}, by, at, !at.chosen)
+	answer.Notes = append(answer.Notes, notes...)
+	return all, nil
 }
 
 // can is one question on its way through the rules.

@@ -69,13 +69,13 @@ func (a *Answers) faultsOf(truststore string) string {
 	return strings.Join(all, "; ")
 }
 
-// withhold takes back what was said of the first gateway's verdict, and of all behind it.
-func withhold(answer *adminv1.ExplainResponse, why string) {
-	first := answer.GetPassages()[0]
-	answer.Passages = answer.GetPassages()[:1]
-	first.Verdict, first.Detail = Unknown, why
-	first.Status, first.Refused, first.Upstream, first.Conditions = 0, "", "", nil
-	if steps := first.GetSteps(); len(steps) > 0 {
+// withhold takes back what was said of a gateway's verdict, and of all behind it.
+func withhold(answer *adminv1.ExplainResponse, index int, why string) {
+	answer.Passages = answer.GetPassages()[:index+1]
+	p := answer.GetPassages()[index]
+	p.Verdict, p.Detail = Unknown, why
+	p.Status, p.Refused, p.Upstream, p.Conditions = 0, "", "", nil
+	if steps := p.GetSteps(); len(steps) > 0 {
 		last := steps[len(steps)-1]
 		last.Outcome, last.Detail = Unknown, why
 	}

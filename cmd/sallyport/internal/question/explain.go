@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
@@ -45,79 +46,172 @@ func (a *Answers) Explain(ctx context.Context, q *adminv1.ExplainRequest) (*admi
 	if err != nil {
 		return nil, err
 	}
-	guises, err := a.introduce(answer, q, gateways, at)
+	with, err := a.bearing(q, hop)
 	if err != nil {
 		return nil, err
 	}
-	var best []scenario.Passage
+	guises, err := a.introduce(answer, q, with, gateways, at)
+	if err != nil {
+		return nil, err
+	}
+	if len(q.GetToken()) > 0 {
+		if err := a.show(answer, q, &hop); err != nil {
+			return nil, err
+		}
+	}
+	var best *journey
 	for _, guise := range guises {
 		hop.Credentials = guise
-		passages, err := gateways.follow(ctx, hop)
+		found, err := gateways.follow(ctx, hop)
 		if err != nil {
 			return nil, err
 		}
-		if best == nil || rank(passages) > rank(best) {
-			best = passages
+		if best == nil || rank(found.passages) > rank(best.passages) {
+			best = found
 		}
 	}
-	for _, p := range best {
+	for _, p := range best.passages {
 		answer.Passages = append(answer.Passages, a.passage(p))
 	}
-	if why := a.doubt(best[0], gateways); why != "" {
-		withhold(answer, why)
-	}
+	a.withholdDoubtful(answer, q.GetToken(), best, gateways)
 	conclude(answer)
-	answer.Notes = append(answer.Notes, a.notes(best, gateways)...)
+	if a.unsigned(q.GetToken()) && (answer.GetVerdict() == Allowed || answer.GetVerdict() == Conditional) {
+		answer.Summary += "; the token's signature was not verified here"
+	}
+	answer.Notes = append(answer.Notes, a.notes(best.passages, gateways)...)
+	answer.Notes = append(answer.Notes, best.notes()...)
 	return answer, nil
 }
 
-// introduce describes the caller, and returns the credentials that it may come with.
-func (a *Answers) introduce(answer *adminv1.ExplainResponse, q *adminv1.ExplainRequest, by *estates, at moment) ([]scenario.Credentials, error) {
-	switch caller := q.GetCaller().(type) {
-	case *adminv1.ExplainRequest_Consumer:
-		c, err := a.consumer(caller.Consumer)
-		if err != nil {
-			return nil, err
-		}
-		answer.Caller = "the Consumer " + c.Name
-		all, notes := guises(c, by, at, false)
-		if len(all) == 0 {
-			return nil, mistake("the Consumer %q can be asked about by a certificate alone: %s", c.Name, strings.Join(notes, "; "))
-		}
-		answer.Notes = append(answer.Notes, slices.Concat(presumptions(c), notes)...)
-		if limit := c.RateLimit; limit != nil {
-			answer.Notes = append(answer.Notes, fmt.Sprintf("left out of account: it may make %s in %s (%s)", count(limit.Requests, "request"), limit.Per, limit.Origin))
-		}
-		return all, nil
-	case *adminv1.ExplainRequest_CertificatePem:
-		certificate, leaf, err := certificateOf(caller.CertificatePem)
-		if err != nil {
-			return nil, err
-		}
-		if a.config.Material == nil {
-			return nil, mistake("there are no truststores here to judge a certificate by")
-		}
-		answer.Caller = fmt.Sprintf("a certificate of %s, valid from %s until %s", leaf.Subject,
-			leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
-		return []scenario.Credentials{{Certificate: certificate}}, nil
-	case *adminv1.ExplainRequest_Anonymous:
-		answer.Caller = "somebody without a certificate"
-		return []scenario.Credentials{{}}, nil
+// withholdDoubtful takes back what cannot be told.
+func (a *Answers) withholdDoubtful(answer *adminv1.ExplainResponse, token []byte, j *journey, by *estates) {
+	if why := j.undecided(); why != "" {
+		withhold(answer, len(j.passages)-1, why)
 	}
-	return nil, mistake("who calls? Name a consumer, give a certificate, or ask for an anonymous caller")
+	why := a.doubt(j.first(), by)
+	if d := j.first().Decision; why == "" && d != nil {
+		why = a.undecided(token, d.Reason)
+	}
+	if why != "" {
+		withhold(answer, 0, why)
+	}
 }
 
-// presumptions are what is taken for granted of a consumer.
-func presumptions(c *config.Consumer) []string {
-	if len(c.Certificates) == 0 {
+// show has the request come with a token that somebody shows.
+func (a *Answers) show(answer *adminv1.ExplainResponse, q *adminv1.ExplainRequest, hop *scenario.Hop) error {
+	header, caller, err := a.presented(q.GetToken())
+	if err != nil {
+		return err
+	}
+	hop.Request.Headers[authorization] = []string{header}
+	answer.Caller += ", with " + caller
+	answer.Notes = append(answer.Notes, a.tokenNotes(q.GetToken())...)
+	return nil
+}
+
+// authorization is the header with a caller's token.
+const authorization = "authorization"
+
+// bearing is what is known of the caller's token.
+func (a *Answers) bearing(q *adminv1.ExplainRequest, hop scenario.Hop) (bearing, error) {
+	given := 0
+	for _, is := range []bool{len(q.GetToken()) > 0, q.GetAsToken() != nil, len(hop.Request.Headers[authorization]) > 0} {
+		if is {
+			given++
+		}
+	}
+	if given > 1 {
+		return bearing{}, mistake("a caller comes with one token: give it, or presume one, or write an Authorization header")
+	}
+	presumed, err := a.presumed(q.GetAsToken())
+	return bearing{presumed: presumed, shown: given > 0 && presumed == nil}, err
+}
+
+// introduce describes the caller, and returns the credentials that it may come with.
+func (a *Answers) introduce(answer *adminv1.ExplainResponse, q *adminv1.ExplainRequest, with bearing, by *estates, at moment) (all []scenario.Credentials, err error) {
+	token := with.presumed
+	switch caller := q.GetCaller().(type) {
+	case *adminv1.ExplainRequest_Consumer:
+		all, err = a.introduceConsumer(answer, caller.Consumer, with, by, at)
+	case *adminv1.ExplainRequest_CertificatePem:
+		if token != nil {
+			return nil, mistake("with a certificate that is judged, no token can be presumed: give the token itself, or a consumer")
+		}
+		all, err = a.introduceCertificate(answer, caller.CertificatePem)
+	case nil:
+		if token == nil && len(q.GetToken()) == 0 {
+			return nil, mistake("who calls? Name a consumer, give a certificate or a token, or ask for an anonymous caller")
+		}
+		all = a.introduceNobody(answer, token, at)
+	default:
+		all = a.introduceNobody(answer, token, at)
+	}
+	if token != nil {
+		answer.Caller += ", with " + tokenWords(token)
+		answer.Notes = append(answer.Notes, presumedToken(token))
+	}
+	return all, err
+}
+
+// presumedToken is the note about a token that is presumed.
+func presumedToken(t *bearer.Token) string {
+	return "presumed: " + tokenWords(t) + ", and nothing else"
+}
+
+// introduceNobody is somebody without a certificate.
+func (a *Answers) introduceNobody(answer *adminv1.ExplainResponse, token *bearer.Token, at moment) []scenario.Credentials {
+	answer.Caller = "somebody without a certificate"
+	if token == nil {
+		return []scenario.Credentials{{}}
+	}
+	return []scenario.Credentials{hypothetical(nil, token, at, false)}
+}
+
+func (a *Answers) introduceConsumer(answer *adminv1.ExplainResponse, name string, with bearing, by *estates, at moment) ([]scenario.Credentials, error) {
+	c, err := a.consumer(name)
+	if err != nil {
+		return nil, err
+	}
+	answer.Caller = "the Consumer " + c.Name
+	all, notes := a.guises(c, with, by, at, false)
+	if len(all) == 0 {
+		return nil, mistake("the Consumer %q can be asked about by a certificate alone: %s", c.Name, strings.Join(notes, "; "))
+	}
+	answer.Notes = append(answer.Notes, slices.Concat(a.presumptions(c, with), notes)...)
+	if limit := c.RateLimit; limit != nil {
+		answer.Notes = append(answer.Notes, fmt.Sprintf("left out of account: it may make %s in %s (%s)", count(limit.Requests, "request"), limit.Per, limit.Origin))
+	}
+	return all, nil
+}
+
+func (a *Answers) introduceCertificate(answer *adminv1.ExplainResponse, text string) ([]scenario.Credentials, error) {
+	certificate, leaf, err := certificateOf(text)
+	if err != nil {
+		return nil, err
+	}
+	if a.config.Material == nil {
+		return nil, mistake("there are no truststores here to judge a certificate by")
+	}
+	answer.Caller = fmt.Sprintf("a certificate of %s, valid from %s until %s", leaf.Subject,
+		leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
+	return []scenario.Credentials{{Certificate: certificate}}, nil
+}
+
+// presumptions are what is taken for granted of a consumer, who may come with a token that is presumed.
+func (a *Answers) presumptions(c *config.Consumer, with bearing) []string {
+	var ways []string
+	for _, match := range c.Certificates {
+		ways = append(ways, "a good certificate with "+recognised(match))
+	}
+	if with.presumed == nil {
+		for _, token := range with.tokensOf(a, c) {
+			ways = append(ways, tokenWords(token))
+		}
+	}
+	if len(ways) == 0 {
 		return []string{fmt.Sprintf("the Consumer %s (%s) has no certificates by which it could be recognised: it comes as anybody", c.Name, c.Origin)}
 	}
-	ways := namesOf(c.Certificates, recognised)
-	note := "presumed: a good certificate with " + ways[0]
-	for _, way := range ways[1:] {
-		note += ", or " + way
-	}
-	return []string{note}
+	return []string{"presumed: " + strings.Join(ways, ", or ")}
 }
 
 // rank orders what came of a request: how far it got, and how surely.

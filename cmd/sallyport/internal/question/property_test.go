@@ -45,7 +45,7 @@ func TestAnswersAgreeWithCheck(t *testing.T) {
 			})
 		}
 	})
-	for _, of := range []string{"explain", "who-can", "can"} {
+	for _, of := range []string{"explain", "explain a token", "who-can", "who-can with a token", "can"} {
 		for _, verdict := range []string{question.Allowed, question.Conditional, question.Denied} {
 			if seen[of+" "+verdict] < 10*int(asked) {
 				t.Errorf("only %d answers of %s were %s: the test tests little", seen[of+" "+verdict], of, verdict)
@@ -54,6 +54,9 @@ func TestAnswersAgreeWithCheck(t *testing.T) {
 	}
 	t.Log(seen)
 }
+
+// bearerOfWorld is somebody with a token, the same for all requests of a world but for what nobody has told.
+const bearerOfWorld = "the bearer of the world"
 
 // judge holds the answers about random requests against what is decided, and counts verdicts.
 func (w *world) judge(seen map[string]int) {
@@ -66,13 +69,20 @@ func (w *world) judge(seen map[string]int) {
 		}
 		grants[c.Name] = can
 	}
+	presumed := w.presumedToken()
+	ofToken, err := answers.Can(w.t.Context(), &adminv1.CanRequest{AsToken: presumed})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	for range requestsOfAWorld {
 		trial := w.trial()
 		trial.explain(answers, seen)
 		trial.whoCan(answers, seen)
 		for _, c := range w.model.Consumers() {
-			trial.can(c, grants[c.Name], seen)
+			trial.can(c.Name, grants[c.Name], seen)
 		}
+		trial.shown[bearerOfWorld] = []shown{w.sign(presumed)}
+		trial.can(bearerOfWorld, ofToken, seen)
 		if w.t.Failed() {
 			w.t.Fatalf("seed %d, %s\n%s", w.seed, trial.inquiry, strings.Join(w.documents, "\n---\n"))
 		}

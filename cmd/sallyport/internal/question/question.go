@@ -14,11 +14,14 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/sallyport-project/sallyport/authz"
 	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/bearer"
+	"github.com/sallyport-project/sallyport/authz/jose"
+	"github.com/sallyport-project/sallyport/authz/tokens"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
-	"github.com/sallyport-project/sallyport/envoy/routing"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
@@ -56,6 +59,10 @@ type Config struct {
 	Apart bool
 	// Remembered are recent decisions; nil where there are none.
 	Remembered Remembered
+	// Judge judges callers' tokens as the server does that is asked. If it is nil, they are judged apart from any server, by Keys.
+	Judge authz.Judge
+	// Keys are the key sets at hand, by Provider. Tokens of others are judged but for their signature.
+	Keys map[string]*jose.KeySet
 	// Clock is time.Now if nil.
 	Clock func() time.Time
 }
@@ -64,11 +71,15 @@ type Config struct {
 type Answers struct {
 	config    Config
 	resources *resources
+	// verifier judges by the key sets at hand.
+	verifier *bearer.Verifier
 
 	mu sync.Mutex
 	// listeners are compiled for the first question that needs them, and so is present, the estate as it is now.
 	listeners scenario.Listeners
 	present   *scenario.Estate
+	// stand makes and judges our own tokens between gateways, by keys that are made for these answers.
+	stand *tokens.Tokens
 }
 
 // New makes the Answers for a model.
@@ -77,6 +88,20 @@ func New(settings Config) *Answers {
 		settings.Clock = time.Now
 	}
 	return &Answers{config: settings, resources: newResources(settings.Model)}
+}
+
+// prepareTokens makes what judges tokens, and what stands for the gateways' keys.
+func (a *Answers) prepareTokens(material *inventory.Snapshot) error {
+	var err error
+	if a.verifier, err = bearer.NewVerifier(bearer.Config{Keys: keysAtHand(a.config.Keys)}); err != nil {
+		return err
+	}
+	a.verifier.Apply(a.config.Model.Providers())
+	if a.stand, err = tokens.New(tokens.Config{Clock: a.config.Clock, Substitute: tokens.Nobody{}}); err != nil {
+		return err
+	}
+	a.stand.Apply(a.config.Model, material)
+	return nil
 }
 
 // substitute makes material in place of all that a model refers to, valid at the clock's time.
@@ -103,6 +128,7 @@ func (a *Answers) moment(at *timestamppb.Timestamp) moment {
 
 // estates are what a request goes through at one moment.
 type estates struct {
+	answers *Answers
 	// first is the gateway that the caller connects to, onward all behind it. They differ in the material.
 	first, onward *scenario.Estate
 	// presumed says that onward goes by substituted material.
@@ -125,14 +151,14 @@ func (a *Answers) estates(ctx context.Context, at moment) (*estates, error) {
 		if a.present == nil {
 			a.present, err = a.estate(a.config.Material, a.config.Clock)
 		}
-		return &estates{first: a.present, onward: a.present}, err
+		return &estates{answers: a, first: a.present, onward: a.present}, err
 	}
 	clock := func() time.Time { return at.Time }
 	material, err := substitute(ctx, a.config.Model, clock)
 	if err != nil {
 		return nil, err
 	}
-	e := &estates{presumed: true, apart: a.config.Material != nil && (a.config.Apart || at.chosen)}
+	e := &estates{answers: a, presumed: true, apart: a.config.Material != nil && (a.config.Apart || at.chosen)}
 	if e.onward, err = a.estate(material, clock); err != nil {
 		return nil, err
 	}
@@ -142,7 +168,7 @@ func (a *Answers) estates(ctx context.Context, at moment) (*estates, error) {
 	return e, err
 }
 
-// compile prepares the listeners, once. Which route is chosen does not depend on material, so that any will do.
+// compile prepares the listeners and what judges tokens, once. Which route is chosen does not depend on material, so that any will do.
 func (a *Answers) compile(ctx context.Context) error {
 	if a.listeners != nil {
 		return nil
@@ -151,31 +177,15 @@ func (a *Answers) compile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.prepareTokens(material); err != nil {
+		return err
+	}
 	a.listeners, err = scenario.CompileListeners(a.config.Model, material)
 	return err
 }
 
 func (a *Answers) estate(material *inventory.Snapshot, clock func() time.Time) (*scenario.Estate, error) {
-	return scenario.NewEstate(scenario.EstateConfig{Model: a.config.Model, Material: material, Listeners: a.listeners, Clock: clock})
-}
-
-// follow takes a request through all gateways.
-func (e *estates) follow(ctx context.Context, h scenario.Hop) ([]scenario.Passage, error) {
-	chosen, err := e.first.Choose(h)
-	if err != nil {
-		return nil, err
-	}
-	return e.followBy(ctx, h, chosen)
-}
-
-// followBy is follow where the first gateway's choice of route is known.
-func (e *estates) followBy(ctx context.Context, h scenario.Hop, chosen routing.Decision) ([]scenario.Passage, error) {
-	first, err := e.first.PassBy(ctx, h, chosen)
-	if err != nil || first.Next == nil {
-		return []scenario.Passage{first}, err
-	}
-	next := *first.Next
-	next.Credentials = e.onward.Presented(first.Upstream) // by the material that it is judged by
-	rest, err := e.onward.Follow(ctx, next)
-	return append([]scenario.Passage{first}, rest...), err
+	return scenario.NewEstate(scenario.EstateConfig{
+		Model: a.config.Model, Material: material, Listeners: a.listeners, Clock: clock, Judge: a.judge, Planned: true,
+	})
 }

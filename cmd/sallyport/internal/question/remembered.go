@@ -15,7 +15,7 @@ func (a *Answers) recall(q *adminv1.ExplainRequest) (*adminv1.ExplainResponse, e
 	if a.config.Remembered == nil {
 		return nil, mistake("recent requests are remembered by a running server that answers checks; ask that one")
 	}
-	if q.GetInquiry() != nil || q.GetCaller() != nil {
+	if q.GetInquiry() != nil || q.GetCaller() != nil || q.GetAsToken() != nil || len(q.GetToken()) > 0 {
 		return nil, mistake("a request id stands for a request and its caller; give nothing else")
 	}
 	records := a.config.Remembered.Find(q.GetRequestId())
@@ -40,6 +40,8 @@ func callerOf(r audit.Record) string {
 	switch {
 	case r.Consumer != "":
 		return "the Consumer " + r.Consumer
+	case r.TokenSubject != "":
+		return "a token of the Provider " + r.TokenProvider + " about " + r.TokenSubject
 	case r.CertificateSubject != "":
 		return "a certificate of " + r.CertificateSubject
 	case r.CertificateSHA256 != "":

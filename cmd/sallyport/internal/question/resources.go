@@ -18,38 +18,8 @@ type resource struct {
 
 func newResources(model *config.Model) *resources {
 	r := &resources{byFile: map[string][]resource{}}
-	add := func(kind string, h config.Header) {
-		r.byFile[h.Origin.File] = append(r.byFile[h.Origin.File], resource{h.Origin, kind + " " + h.Name})
-	}
-	for _, x := range model.Truststores() {
-		add("Truststore", x.Header)
-	}
-	for _, x := range model.Gateways() {
-		add("Gateway", x.Header)
-	}
-	for _, x := range model.Roles() {
-		add("Role", x.Header)
-	}
-	for _, x := range model.Consumers() {
-		add("Consumer", x.Header)
-	}
-	for _, x := range model.Policies() {
-		add("Policy", x.Header)
-	}
-	for _, x := range model.Upstreams() {
-		add("Upstream", x.Header)
-	}
-	for _, x := range model.Routes() {
-		add("Route", x.Header)
-	}
-	for _, x := range model.Tests() {
-		add("Test", x.Header)
-	}
-	for _, x := range model.Authorities() {
-		add("Authority", x.Header)
-	}
-	for _, x := range model.Certificates() {
-		add("Certificate", x.Header)
+	for _, d := range model.Documents() {
+		r.byFile[d.Origin.File] = append(r.byFile[d.Origin.File], resource{d.Origin, d.Kind + " " + d.Name})
 	}
 	for _, in := range r.byFile {
 		slices.SortFunc(in, func(a, b resource) int { return a.at.Compare(b.at) })

@@ -113,6 +113,9 @@ func WriteWhoCan(w io.Writer, answer *adminv1.WhoCanResponse) error {
 	}
 	row("(no certificate)", answer.GetAnonymous())
 	row("(any trusted certificate)", answer.GetStranger())
+	for _, t := range answer.GetTokens() {
+		row(tokenLabel(t), t.GetAdmission())
+	}
 	for _, a := range answer.GetConsumers() {
 		row(a.GetConsumer(), a)
 	}
@@ -123,6 +126,17 @@ func WriteWhoCan(w io.Writer, answer *adminv1.WhoCanResponse) error {
 	writeNotes(w, answer.GetNotes())
 	_, err := fmt.Fprintf(w, "%d of %s may\n", len(answer.GetConsumers()), count(answer.GetConsidered(), "consumer"))
 	return err
+}
+
+// tokenLabel is who comes with such a token.
+func tokenLabel(t *adminv1.TokenAdmission) string {
+	switch {
+	case t.GetRole() != "":
+		return "(token of " + t.GetProvider() + " with the role " + t.GetRole() + ")"
+	case t.GetScope() != "":
+		return "(token of " + t.GetProvider() + " with the scope " + t.GetScope() + ")"
+	}
+	return "(token of " + t.GetProvider() + ")"
 }
 
 // verb is a verdict as an answer to `may?`.
@@ -143,16 +157,16 @@ func why(a *adminv1.Admission) string {
 	return text
 }
 
-// WriteCan prints what a consumer may do.
+// WriteCan prints what a caller may do.
 func WriteCan(w io.Writer, answer *adminv1.CanResponse) error {
-	fmt.Fprintf(w, "the Consumer %s%s, at %s\n\n", answer.GetConsumer(), inBrackets(answer.GetOrigin()), answer.GetAt().AsTime().Format(time.RFC3339))
+	fmt.Fprintf(w, "%s%s, at %s\n\n", terminal.Safe(answer.GetCaller()), inBrackets(answer.GetOrigin()), answer.GetAt().AsTime().Format(time.RFC3339))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(answer.GetGrants()) > 0 {
 		fmt.Fprintln(table, "GATEWAY\tHOSTS\tMETHODS\tPATHS\tRULE\tPOLICY\tUPSTREAM\tWHY\tWHERE")
 	}
 	for _, g := range answer.GetGrants() {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s/%s\t%s\t%s\t%s\t%s\n", g.GetGateway(), strings.Join(g.GetHosts(), " "),
-			methodsText(g.GetMatch()), pathText(g.GetMatch()), g.GetRoute(), g.GetRule(), g.GetPolicy(), cmp.Or(strings.Join(g.GetUpstreams(), " "), "(whoami)"),
+			methodsText(g.GetMatch()), pathText(g.GetMatch()), g.GetRoute(), g.GetRule(), g.GetPolicy(), cmp.Or(strings.Join(g.GetUpstreams(), " "), "(itself)"),
 			terminal.Safe(grantedBecause(g)), g.GetOrigin())
 	}
 	if err := table.Flush(); err != nil {

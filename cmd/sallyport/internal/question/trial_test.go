@@ -1,6 +1,7 @@
 package question_test
 
 import (
+	"maps"
 	"net/http"
 	"time"
 
@@ -18,7 +19,8 @@ type trial struct {
 	token bool
 	// chosen is the route, once it is known: it is the same for all callers.
 	chosen *routing.Decision
-	// truths of each consumer at noon, once they are known.
+	// shown is what each consumer comes with, and truths what becomes of it at noon, once they are known.
+	shown  map[string][]shown
 	truths map[string][][]scenario.Passage
 }
 
@@ -29,7 +31,7 @@ func (w *world) trial() *trial {
 	}
 	host := w.one(hosts)
 	url := scheme + "://" + host + w.path(w.literal)
-	t := &trial{world: w, inquiry: &adminv1.Inquiry{Method: w.one(methods), Url: url, Via: "edge"}, truths: map[string][][]scenario.Passage{}}
+	t := &trial{world: w, inquiry: &adminv1.Inquiry{Method: w.one(methods), Url: url, Via: "edge"}, shown: map[string][]shown{}, truths: map[string][][]scenario.Passage{}}
 	t.hop = scenario.Hop{Listener: listener, Request: routing.Request{Method: t.inquiry.GetMethod(), Host: host, Path: url[len(scheme)+3+len(host):], Headers: http.Header{}}}
 	if scheme == "https" {
 		t.hop.Request.SNI = host
@@ -57,7 +59,7 @@ func (t *trial) truthsOf(consumer string) [][]scenario.Passage {
 }
 
 // truth is what becomes of the request with each of these credentials.
-func (t *trial) truth(at time.Time, with ...scenario.Credentials) [][]scenario.Passage {
+func (t *trial) truth(at time.Time, with ...shown) [][]scenario.Passage {
 	t.t.Helper()
 	estate := t.at(at)
 	if t.chosen == nil {
@@ -70,7 +72,11 @@ func (t *trial) truth(at time.Time, with ...scenario.Credentials) [][]scenario.P
 	var all [][]scenario.Passage
 	for _, credentials := range with {
 		hop := t.hop
-		hop.Credentials = credentials
+		hop.Credentials = credentials.Credentials
+		if credentials.token != "" {
+			hop.Request.Headers = maps.Clone(hop.Request.Headers)
+			hop.Request.Headers["authorization"] = []string{"Bearer " + credentials.token}
+		}
 		first, err := estate.PassBy(t.t.Context(), hop, *t.chosen)
 		if err != nil {
 			t.t.Fatal(err)
@@ -88,15 +94,29 @@ func (t *trial) truth(at time.Time, with ...scenario.Credentials) [][]scenario.P
 	return all
 }
 
-// of are the credentials of a consumer: each of its certificates, or none.
-func (w *world) of(consumer string) []scenario.Credentials {
-	var all []scenario.Credentials
-	for _, certificate := range w.certificates[consumer] {
-		all = append(all, scenario.Credentials{Certificate: certificate})
+// of is what a consumer comes with: each of its certificates, each of its tokens, and one of each together; or nothing.
+func (t *trial) of(consumer string) []shown {
+	if t.shown[consumer] != nil {
+		return t.shown[consumer]
 	}
-	if len(all) == 0 {
-		return []scenario.Credentials{{}}
+	var all, holding []shown
+	if c := t.model.Consumer(consumer); c != nil && !t.token {
+		for _, match := range c.Tokens {
+			holding = append(holding, t.sign(consumerToken(match)))
+		}
 	}
+	for _, certificate := range t.certificates[consumer] {
+		credentials := scenario.Credentials{Certificate: certificate}
+		all = append(all, shown{Credentials: credentials})
+		for _, with := range holding {
+			with.Credentials = credentials
+			all = append(all, with)
+		}
+	}
+	if all = append(all, holding...); len(all) == 0 {
+		all = []shown{{}}
+	}
+	t.shown[consumer] = all
 	return all
 }
 

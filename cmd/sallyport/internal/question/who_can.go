@@ -27,7 +27,7 @@ func (a *Answers) WhoCan(ctx context.Context, q *adminv1.WhoCanRequest) (*adminv
 	if err != nil {
 		return nil, err
 	}
-	w := &whoCan{answers: a, gateways: gateways, hop: hop, at: at}
+	w := &whoCan{answers: a, gateways: gateways, hop: hop, at: at, with: bearing{shown: len(hop.Request.Headers[authorization]) > 0}}
 	if w.chosen, err = gateways.first.Choose(hop); err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (a *Answers) WhoCan(ctx context.Context, q *adminv1.WhoCanRequest) (*adminv
 		Notes:      a.materialNotes(hop.Listener.EntryFor(hop.Request.SNI)),
 	}
 	var passage scenario.Passage
-	if answer.Anonymous, passage, err = w.ask(ctx, hypothetical(nil, at, !at.chosen)); err != nil {
+	if answer.Anonymous, passage, err = w.ask(ctx, hypothetical(nil, nil, at, !at.chosen)); err != nil {
 		return nil, err
 	}
 	answer.Passage = a.way(passage)
@@ -58,6 +58,9 @@ func (a *Answers) WhoCan(ctx context.Context, q *adminv1.WhoCanRequest) (*adminv
 			answer.Consumers = append(answer.Consumers, admission)
 		}
 	}
+	if answer.Tokens, err = w.tokens(ctx, answer.GetPassage()); err != nil {
+		return nil, err
+	}
 	answer.Notes = append(answer.Notes, w.notes...)
 	return answer, nil
 }
@@ -70,6 +73,8 @@ type whoCan struct {
 	// chosen is the route, which is the same for all callers.
 	chosen routing.Decision
 	at     moment
+	// with is what is known of the callers' tokens.
+	with bearing
 	// notes say what had to be left out.
 	notes []string
 }
@@ -78,18 +83,21 @@ type whoCan struct {
 func (w *whoCan) ask(ctx context.Context, as scenario.Credentials) (*adminv1.Admission, scenario.Passage, error) {
 	hop := w.hop
 	hop.Credentials = as
-	passages, err := w.gateways.followBy(ctx, hop, w.chosen)
+	found, err := w.gateways.followBy(ctx, hop, w.chosen)
 	if err != nil {
 		return nil, scenario.Passage{}, err
 	}
-	first := passages[0]
+	first := found.first()
 	admission := &adminv1.Admission{Verdict: Denied, Detail: first.Refused}
 	if d := first.Decision; d != nil {
 		admission.Verdict, admission.Conditions = verdictOf(d), conditionsOf(d)
 		admission.Reason, admission.Detail, admission.Origin = string(d.Reason), d.Detail, d.Origin.String()
 	}
-	if len(passages) > 1 {
-		admission.StoppedAt = stopped(passages[len(passages)-1])
+	if len(found.passages) > 1 {
+		admission.StoppedAt = stopped(found.last())
+	}
+	if why := found.undecided(); why != "" {
+		admission.StoppedAt = found.last().Listener.Gateway.Name + ", perhaps: " + why
 	}
 	return admission, first, nil
 }
@@ -108,7 +116,7 @@ func stopped(p scenario.Passage) string {
 // consumer tells what comes of a consumer in the guise that gets furthest; nil where there is none.
 func (w *whoCan) consumer(ctx context.Context, c *config.Consumer) (*adminv1.Admission, error) {
 	var best *adminv1.Admission
-	all, notes := guises(c, w.gateways, w.at, !w.at.chosen)
+	all, notes := w.answers.guises(c, w.with, w.gateways, w.at, !w.at.chosen)
 	w.notes = append(w.notes, notes...)
 	for _, guise := range all {
 		found, passage, err := w.ask(ctx, guise)
@@ -161,7 +169,7 @@ func (w *whoCan) stranger(ctx context.Context) (*adminv1.Admission, error) {
 	}
 	var best *adminv1.Admission
 	for _, t := range entry.ClientAuth.Truststores {
-		found, _, err := w.ask(ctx, hypothetical(identity.PresumeStranger(t.Name, w.gateways.first.Material), w.at, !w.at.chosen))
+		found, _, err := w.ask(ctx, hypothetical(identity.PresumeStranger(t.Name, w.gateways.first.Material), nil, w.at, !w.at.chosen))
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/jose"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
@@ -32,6 +33,8 @@ type world struct {
 	// certificates of each consumer, in the order of its matches, and of somebody else by truststore.
 	certificates map[string][]*tls.Certificate
 	strangers    map[string]*tls.Certificate
+	// signers are the keys of the Providers.
+	signers map[string]*jose.Signer
 	// estates judge by real certificates, by time.
 	estates map[time.Time]*scenario.Estate
 
@@ -56,10 +59,10 @@ func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 7))
 	var problems error
-	for range 400 {
+	for range 800 {
 		w := &world{
 			t: t, seed: seed, random: random, compiled: map[string]*expression.Condition{}, certificates: map[string][]*tls.Certificate{}, strangers: map[string]*tls.Certificate{},
-			estates: map[time.Time]*scenario.Estate{},
+			estates: map[time.Time]*scenario.Estate{}, signers: signers(),
 		}
 		w.write()
 		if problems = w.settle(); problems == nil {
@@ -137,7 +140,7 @@ func (w *world) at(when time.Time) *scenario.Estate {
 		w.t.Fatal(err)
 	}
 	estate, err := scenario.NewEstate(scenario.EstateConfig{
-		Model: w.model, Material: w.material, Listeners: listeners, Clock: func() time.Time { return when },
+		Model: w.model, Material: w.material, Listeners: listeners, Clock: func() time.Time { return when }, Substitute: issuers{w},
 	})
 	if err != nil {
 		w.t.Fatal(err)

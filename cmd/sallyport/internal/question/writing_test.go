@@ -52,8 +52,10 @@ func (w *world) write() {
 	w.add("kind: Certificate\nmetadata: {name: server}\nspec: {material: {certificate: \"file:s.pem\", private_key: \"file:s.key\"}}")
 	w.add("kind: Certificate\nmetadata: {name: own}\nspec: {issued: {authority: internal, profile: client, uris: [\"spiffe://example.org/edge\"]}}")
 	w.gateways()
+	w.providers()
 	w.add("kind: Upstream\nmetadata: {name: api}\nspec: {endpoints: {addresses: [\"127.0.0.1:7000\"]}}")
-	w.add("kind: Upstream\nmetadata: {name: inner}\nspec: {endpoints: {addresses: [\"127.0.0.1:9443\"]}, tls: {truststore: internal, server_name: inner.test, client_certificate: own}}")
+	w.add("kind: Upstream\nmetadata: {name: inner}\nspec: {endpoints: {addresses: [\"127.0.0.1:9443\"]}, tls: {truststore: internal, server_name: inner.test, client_certificate: own}%s}",
+		map[bool]string{true: ", token: {user: {pass: true}}"}[w.chance(50)])
 	w.routes()
 	for _, name := range roles {
 		w.role(name)
@@ -194,15 +196,33 @@ var conditions = []string{
 func (w *world) policy(name string) {
 	certificate := func() string { return fmt.Sprintf("{certificate: {truststores: %s}}", list(w.some(truststores, 3))) }
 	authenticate := certificate()
-	switch w.random.IntN(6) {
+	jwt := func() string {
+		only := ""
+		if w.chance(25) {
+			only = ", audiences: [a0]"
+		}
+		return fmt.Sprintf("{jwt: {providers: %s%s}}", list(w.some(providers, 1)), only)
+	}
+	tokens := true
+	switch w.random.IntN(10) {
+	default:
+		tokens = false
 	case 0:
-		authenticate = "{anonymous: {}}"
+		authenticate = jwt()
 	case 1:
-		authenticate = "{any_of: [" + certificate() + ", {anonymous: {}}]}"
+		authenticate = "{any_of: [" + jwt() + ", {anonymous: {}}]}"
 	case 2:
-		authenticate = "{all_of: [" + certificate() + ", " + certificate() + "]}"
+		authenticate = "{any_of: [" + certificate() + ", " + jwt() + "]}"
 	case 3:
-		authenticate = "{any_of: [{all_of: [" + certificate() + ", {anonymous: {}}]}, " + certificate() + "]}"
+		authenticate = "{all_of: [" + certificate() + ", " + jwt() + "]}"
+	case 4:
+		tokens, authenticate = false, "{anonymous: {}}"
+	case 5:
+		tokens, authenticate = false, "{any_of: ["+certificate()+", {anonymous: {}}]}"
+	case 6:
+		tokens, authenticate = false, "{all_of: ["+certificate()+", "+certificate()+"]}"
+	case 7:
+		tokens, authenticate = false, "{any_of: [{all_of: ["+certificate()+", {anonymous: {}}]}, "+certificate()+"]}"
 	}
 	var rules []string
 	for i := range 1 + w.random.IntN(3) {
@@ -210,7 +230,13 @@ func (w *world) policy(name string) {
 			"permissions: consumer_roles", "permissions: consumer_roles", "consumer_roles: " + list(w.some(roles, 1)[:1]),
 			"consumers: " + list(w.some(consumers, 1)), "everyone: true",
 		})
-		if w.chance(40) {
+		if tokens && w.chance(50) {
+			form = w.one([]string{"token_roles: " + list(w.some(tokenRoles, 1)), "scopes: " + list(w.some(scopes, 1)), "everyone: true"})
+		}
+		switch {
+		case tokens && w.chance(30):
+			form += fmt.Sprintf(", when: %q", w.one(tokenConditions))
+		case w.chance(40):
 			form += fmt.Sprintf(", when: %q", w.one(conditions))
 		}
 		rules = append(rules, fmt.Sprintf("  - {name: rule-%d, %s}", i, form))
@@ -235,6 +261,9 @@ func (w *world) consumer(name string) {
 		more = "\n  valid_until: \"2030-01-02T11:00:00Z\""
 	case 3:
 		more = "\n  valid_from: \"2030-01-02T11:00:00Z\"\n  valid_until: \"2030-01-02T14:00:00Z\""
+	}
+	if w.chance(30) {
+		more += "\n  tokens: [" + tokenMatch(name) + "]"
 	}
 	w.add("kind: Consumer\nmetadata: {name: %s}\nspec:\n  certificates: %s\n  roles: %s\n  attributes: {areas: %s}%s",
 		name, list(matches), list(w.some(roles, 1)), list(w.some(segments, 0)), more)

@@ -8,28 +8,63 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/devissuer"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/ca"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
-// Callers makes the certificates that Test cases call with. Its keeper substitutes development authorities for all others,
-// so that a certificate of any of them can be made.
+// CallersConfig is what Callers need. All fields are required.
+type CallersConfig struct {
+	Model *config.Model
+	// Keeper keeps the model's material, and substitutes development authorities and keys for all others.
+	Keeper *inventory.Keeper
+	// Issuer stands for the model's Providers; see Issuers.
+	Issuer *devissuer.Server
+	Clock  func() time.Time
+}
+
+// Callers makes the certificates and tokens that Test cases call with. A certificate of any authority and a token of any
+// Provider can be made, since development ones stand for them.
 type Callers struct {
-	model   *config.Model
-	keeper  *inventory.Keeper
-	clock   func() time.Time
+	CallersConfig
 	unknown *ca.Authority
 }
 
-// NewCallers makes callers for a model whose material is kept by a substituting keeper.
-func NewCallers(model *config.Model, keeper *inventory.Keeper, clock func() time.Time) (*Callers, error) {
-	unknown, err := ca.Create(ca.Options{CommonName: "an authority that nobody trusts", Development: true, Clock: clock})
+// NewCallers makes callers for a model.
+func NewCallers(settings CallersConfig) (*Callers, error) {
+	unknown, err := ca.Create(ca.Options{CommonName: "an authority that nobody trusts", Development: true, Clock: settings.Clock})
 	if err != nil {
 		return nil, fmt.Errorf("make an unknown authority: %w", err)
 	}
-	return &Callers{model: model, keeper: keeper, clock: clock, unknown: unknown}, nil
+	return &Callers{CallersConfig: settings, unknown: unknown}, nil
+}
+
+// Shown is what a caller shows of itself. The zero value is nobody in particular.
+type Shown struct {
+	// Certificate is presented in the handshake; nil for none.
+	Certificate *tls.Certificate
+	// Authorization is what is sent in the header of that name: a secret. It is empty for nothing.
+	Authorization string
+}
+
+// Show makes what the case's caller shows. In plaintext nobody presents a certificate.
+func (c *Callers) Show(caller *sallyportv1.TestCaller, plaintext bool) (shown Shown, err error) {
+	if !plaintext {
+		if shown.Certificate, err = c.Certificate(caller); err != nil {
+			return Shown{}, err
+		}
+	}
+	if caller.GetToken() == nil {
+		return shown, nil
+	}
+	token, err := c.Token(caller, shown.Certificate)
+	if err != nil {
+		return Shown{}, fmt.Errorf("make the caller's token: %w", err)
+	}
+	shown.Authorization = "Bearer " + token
+	return shown, nil
 }
 
 // Certificate is what the case's caller presents: nil for one without a certificate.
@@ -44,7 +79,7 @@ func (c *Callers) Certificate(caller *sallyportv1.TestCaller) (*tls.Certificate,
 		pair, err := c.issue(form.Certificate)
 		return asTLS(pair, err)
 	case *sallyportv1.TestCaller_Presents:
-		pair := c.keeper.Current().Certificates[form.Presents]
+		pair := c.Keeper.Current().Certificates[form.Presents]
 		if pair == nil {
 			return nil, fmt.Errorf("the Certificate %q is not there", form.Presents)
 		}
@@ -64,7 +99,7 @@ func asTLS(pair ca.KeyPair, err error) (*tls.Certificate, error) {
 
 // Consumer makes a certificate that is the consumer's own.
 func (c *Callers) Consumer(name string) (ca.KeyPair, error) {
-	consumer := c.model.Consumer(name)
+	consumer := c.Model.Consumer(name)
 	if consumer == nil {
 		return ca.KeyPair{}, fmt.Errorf("there is no Consumer %q", name)
 	}
@@ -72,7 +107,7 @@ func (c *Callers) Consumer(name string) (ca.KeyPair, error) {
 		if !match.Named() {
 			continue
 		}
-		authority, ok := c.keeper.TruststoreAuthority(match.Truststore.Name)
+		authority, ok := c.Keeper.TruststoreAuthority(match.Truststore.Name)
 		if !ok {
 			continue
 		}
@@ -93,8 +128,8 @@ func (c *Callers) issue(spec *sallyportv1.TestCertificate) (ca.KeyPair, error) {
 	authority := c.unknown
 	if name := spec.GetAuthority(); name != config.UnknownAuthority {
 		var ok bool
-		if authority, ok = c.keeper.TruststoreAuthority(name); !ok {
-			if authority, ok = c.keeper.Authority(name); !ok {
+		if authority, ok = c.Keeper.TruststoreAuthority(name); !ok {
+			if authority, ok = c.Keeper.Authority(name); !ok {
 				return ca.KeyPair{}, fmt.Errorf("the authority %q is not there", name)
 			}
 		}
@@ -104,7 +139,7 @@ func (c *Callers) issue(spec *sallyportv1.TestCertificate) (ca.KeyPair, error) {
 		request.Subject.CommonName = "somebody"
 	}
 	if spec.GetExpired() {
-		now := c.clock()
+		now := c.Clock()
 		request.Validity = &ca.Validity{NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(-24 * time.Hour)}
 	}
 	if spec.GetNoUsages() {

@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/request"
+	"github.com/sallyport-project/sallyport/authz/tokens"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/config/checkcontext"
 	"github.com/sallyport-project/sallyport/envoy/routing"
@@ -48,7 +49,7 @@ func CompileListeners(model *config.Model, material *inventory.Snapshot) (Listen
 	return listeners, nil
 }
 
-// EstateConfig is what an Estate needs. All fields are required.
+// EstateConfig is what an Estate needs. All fields but the last three are required.
 type EstateConfig struct {
 	Model *config.Model
 	// Material is what callers are judged by, and what gateways present to each other.
@@ -56,6 +57,12 @@ type EstateConfig struct {
 	// Listeners are those of the model.
 	Listeners Listeners
 	Clock     func() time.Time
+	// Substitute stands for all Providers but those that are ourselves, so that nobody is asked over a network; nil where no
+	// token of another's is to be judged.
+	Substitute tokens.Substitute
+	// Judge and Planned are those of the authorization service.
+	Judge   authz.Judge
+	Planned bool
 }
 
 // Estate is a model's gateways without an Envoy: what Envoy chooses is simulated over the generated configuration, what the
@@ -76,8 +83,16 @@ func NewEstate(settings EstateConfig) (*Estate, error) {
 	if err != nil {
 		return nil, err
 	}
+	if settings.Substitute == nil {
+		settings.Substitute = tokens.Nobody{}
+	}
+	parts, err := tokens.New(tokens.Config{Clock: settings.Clock, Substitute: settings.Substitute})
+	if err != nil {
+		return nil, err
+	}
 	service, err := authz.New(authz.Config{
-		Clock: settings.Clock, Sink: audit.Sinks{}, Uncounted: true, Identify: func(context.Context) (asker.Asker, error) { return asker.Asker{}, nil },
+		Clock: settings.Clock, Sink: audit.Sinks{}, Uncounted: true, Tokens: parts, Judge: settings.Judge, Planned: settings.Planned,
+		Identify: func(context.Context) (asker.Asker, error) { return asker.Asker{}, nil },
 	})
 	if err != nil {
 		return nil, err
@@ -138,6 +153,8 @@ type Passage struct {
 	Decision *policy.Decision
 	// Status of the gateway's own answer; 0 where the request goes on.
 	Status int
+	// Answer is what the answer has of headers that this gateway sets, whoever gives it; by name in lower case.
+	Answer http.Header
 	// Upstream that it is sent to, or nil.
 	Upstream *config.Upstream
 	// Headers that go on to the upstream.
@@ -196,6 +213,7 @@ func (e *Estate) PassBy(ctx context.Context, h Hop, chosen routing.Decision) (Pa
 		p.Refused = refused
 		return p, nil
 	}
+	p.Answer = chosen.AnswerHeaders.Clone()
 	if chosen.Status != 0 {
 		p.Status = chosen.Status
 		return p, nil
@@ -219,7 +237,7 @@ func (e *Estate) decide(ctx context.Context, p *Passage, caller Credentials) err
 	if err != nil {
 		return err
 	}
-	p.Decision = decision
+	p.Decision, p.Answer = decision, answered(p.Answer, response)
 	if denied := response.GetDeniedResponse(); denied != nil {
 		p.Status = int(denied.GetStatus().GetCode())
 		return nil

@@ -3,10 +3,10 @@
 package scenario
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sallyport-project/sallyport/config"
@@ -23,6 +23,8 @@ type Outcome struct {
 	Reason, Why string
 	// Upstream is the one that the first gateway sent the request to; empty if it sent it nowhere.
 	Upstream string
+	// Answer is the answer's headers, by name in lower case. Of an API's own, a simulation knows none.
+	Answer map[string]string
 	// Received is what reached the last upstream; nil if nothing did.
 	Received *Received
 }
@@ -32,6 +34,8 @@ type Received struct {
 	Path string
 	// Headers by name in lower case.
 	Headers map[string]string
+	// Token is what the bearer token says; nil where none arrived.
+	Token map[string]any
 }
 
 // Cases are all cases of a model's Tests, in the order of the files.
@@ -80,6 +84,11 @@ func judge(c *config.TestCase, got Outcome) Result {
 	if expect.GetUpstream() == "" && got.Received != nil {
 		differ("the request reached an API at %s", got.Received.Path)
 	}
+	for _, name := range slices.Sorted(maps.Keys(expect.GetAnswerHeaders())) {
+		if want, got := expect.GetAnswerHeaders()[name], r.Outcome.Answer[strings.ToLower(name)]; got != want {
+			differ("the answer has %s: %s, not %s", name, orNone(got), orNone(want))
+		}
+	}
 	r.compareReceived(expect, differ)
 	return r
 }
@@ -93,7 +102,7 @@ func unjudged(c *config.TestCase, reason error) Result {
 func (r *Result) compareReceived(expect *sallyportv1.TestExpectation, differ func(string, ...any)) {
 	received := r.Outcome.Received
 	if received == nil {
-		if expect.GetReceivedPath() != "" || len(expect.GetReceivedHeaders()) > 0 {
+		if expect.GetReceivedPath() != "" || len(expect.GetReceivedHeaders())+len(expect.GetReceivedToken()) > 0 {
 			differ("nothing reached an API")
 		}
 		return
@@ -112,78 +121,43 @@ func (r *Result) compareReceived(expect *sallyportv1.TestExpectation, differ fun
 			differ("the API received %s: %s", name, got)
 		}
 	}
-}
-
-// Expected is what a case expects, in a word or two.
-func Expected(c *config.TestCase) string {
-	expect := c.Spec.GetExpect()
-	if expect.GetHandshake() == sallyportv1.TestHandshake_TEST_HANDSHAKE_REFUSED {
-		return "refused"
-	}
-	if expect.GetStatus() == 0 {
-		return "any"
-	}
-	return strconv.Itoa(int(expect.GetStatus()))
-}
-
-// Got is what came of a case, in a word or two.
-func (o Outcome) Got() string {
-	if o.Refused {
-		return "refused"
-	}
-	if o.Status == 0 {
-		return "error"
-	}
-	return strconv.Itoa(o.Status)
-}
-
-// Caller is who calls in a case, in a word or two.
-func Caller(c *config.TestCase) string {
-	switch form := c.Spec.GetCaller().GetForm().(type) {
-	case *sallyportv1.TestCaller_Consumer:
-		return form.Consumer
-	case *sallyportv1.TestCaller_Presents:
-		return "our " + form.Presents
-	case *sallyportv1.TestCaller_Certificate:
-		spec := form.Certificate
-		name := spec.GetCommonName()
-		if name == "" && len(spec.GetUris()) > 0 {
-			name = spec.GetUris()[0]
+	for _, name := range slices.Sorted(maps.Keys(expect.GetReceivedToken())) {
+		if want, got := expect.GetReceivedToken()[name], received.claim(name); got != want {
+			differ("the API received a token with %s: %s, not %s", name, orNone(got), orNone(want))
 		}
-		words := []string{orNone(name), "of", spec.GetAuthority()}
-		if spec.GetExpired() {
-			words = append(words, "(expired)")
-		}
-		if spec.GetNoUsages() {
-			words = append(words, "(no usages)")
-		}
-		for _, usage := range spec.GetUsages() {
-			if usage == sallyportv1.TestUsage_TEST_USAGE_SERVER {
-				words = append(words, "(server)")
-			}
-		}
-		return strings.Join(words, " ")
 	}
-	return "-"
 }
 
-// Request is the method, host and path of a case's request, on one line.
-func Request(c *config.TestCase) string {
-	host, path, _ := config.SplitURL(c.Spec.GetRequest().GetUrl())
-	return Method(c) + " " + host + path
+// claim is what the received token says under a name, or at a path, in words; empty for nothing.
+func (r *Received) claim(name string) string {
+	if value, found := r.Token[name]; found {
+		return inWords(value)
+	}
+	var value any = r.Token
+	for step := range strings.SplitSeq(name, ".") {
+		object, _ := value.(map[string]any)
+		value = object[step] // of none, nothing
+	}
+	return inWords(value)
 }
 
-// Method is the HTTP method of a case.
-func Method(c *config.TestCase) string {
-	if m := c.Spec.GetRequest().GetMethod(); m != "" {
-		return m
+// inWords writes a claim as a Test does: a list with commas between its elements, an object as JSON.
+func inWords(claim any) string {
+	switch claim := claim.(type) {
+	case nil:
+		return ""
+	case string:
+		return claim
+	case []any:
+		words := make([]string, len(claim))
+		for i, element := range claim {
+			words[i] = inWords(element)
+		}
+		return strings.Join(words, ",")
 	}
-	return "GET"
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "(none)"
+	encoded, err := json.Marshal(claim)
+	if err != nil { // it came from JSON
+		return fmt.Sprint(claim)
 	}
-	return s
+	return string(encoded)
 }

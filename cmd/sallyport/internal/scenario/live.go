@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +30,8 @@ type Live struct {
 	Callers *Callers
 	// Ports are the listeners' ports before they were moved.
 	Ports Ports
+	// IssuerName is what the configuration calls an issuer, in whose place another stands.
+	IssuerName func(url string) string
 	// Roots verify the gateways' certificates.
 	Roots *x509.CertPool
 	// Decision waits for the decision on the request with this id at the gateway, until the context ends.
@@ -73,6 +74,10 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 	if listener == nil {
 		return Outcome{}, fmt.Errorf("the Gateway %q has no listener for it", c.Test.Gateway.Name)
 	}
+	shown, err := l.Callers.Show(c.Spec.GetCaller(), listener.Plaintext())
+	if err != nil {
+		return Outcome{}, err
+	}
 	connection, err := new(net.Dialer).DialContext(ctx, "tcp", listener.HostPort())
 	if err != nil {
 		return Outcome{}, err
@@ -85,13 +90,13 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if !listener.Plaintext() {
-		secured, refused, err := l.handshake(ctx, c, connection, ServerName(c))
+		secured, refused, err := l.handshake(ctx, connection, ServerName(c), shown.Certificate)
 		if err != nil || refused != "" {
 			return Outcome{Refused: refused != "", Why: refused}, err
 		}
 		connection = secured
 	}
-	_, unsent := io.WriteString(connection, wire(c, host, path))
+	_, unsent := io.WriteString(connection, wire(c, host, path, shown.Authorization))
 	closed, refused := refusal(unsent)
 	if unsent != nil && !refused {
 		return Outcome{}, fmt.Errorf("send the request: %w", unsent)
@@ -113,11 +118,9 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 }
 
 // handshake makes the TLS connection; refused says why the gateway would not.
-func (l *Live) handshake(ctx context.Context, c *config.TestCase, connection net.Conn, sni string) (secured net.Conn, refused string, err error) {
-	certificate, err := l.Callers.Certificate(c.Spec.GetCaller())
-	if err != nil {
-		return nil, "", err
-	}
+func (l *Live) handshake(
+	ctx context.Context, connection net.Conn, sni string, certificate *tls.Certificate,
+) (secured net.Conn, refused string, err error) {
 	settings := &tls.Config{ServerName: sni, RootCAs: l.Roots, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
 	settings.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		if certificate == nil {
@@ -151,7 +154,7 @@ func refusal(err error) (why string, refused bool) {
 }
 
 // wire is the request as it goes out, with nothing normalised.
-func wire(c *config.TestCase, host, path string) string {
+func wire(c *config.TestCase, host, path, authorization string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", Method(c), path)
 	headers := c.Spec.GetRequest().GetHeaders()
@@ -160,6 +163,9 @@ func wire(c *config.TestCase, host, path string) string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		fmt.Fprintf(&b, "%s: %s\r\n", name, headers[name])
+	}
+	if authorization != "" {
+		fmt.Fprintf(&b, "%s: %s\r\n", sampleapi.Authorization, authorization)
 	}
 	b.WriteString("connection: close\r\ncontent-length: 0\r\n\r\n")
 	return b.String()
@@ -173,7 +179,10 @@ func (l *Live) read(ctx context.Context, c *config.TestCase, response *http.Resp
 	if err != nil {
 		return Outcome{}, fmt.Errorf("read the answer: %w", err)
 	}
-	outcome := Outcome{Status: response.StatusCode}
+	outcome := Outcome{Status: response.StatusCode, Answer: map[string]string{}}
+	for name, values := range response.Header {
+		outcome.Answer[strings.ToLower(name)] = strings.Join(values, ",")
+	}
 	if id := response.Header.Get("x-request-id"); id != "" {
 		if d, ok := l.Decision(ctx, c.Test.Gateway.Name, id); ok {
 			outcome.Reason, outcome.Why = d.Reason, d.Detail
@@ -182,9 +191,11 @@ func (l *Live) read(ctx context.Context, c *config.TestCase, response *http.Resp
 			}
 		}
 	}
-	var received sampleapi.Received
-	if response.StatusCode == http.StatusOK && json.Unmarshal(body, &received) == nil && received.API != "" {
-		outcome.Received = &Received{Path: received.Path, Headers: received.Headers}
+	if received := sampleapi.ReceivedIn(response, body); received != nil {
+		outcome.Received = &Received{Path: received.Path, Headers: received.Headers, Token: received.Token}
+		if issuer, named := received.Token["iss"].(string); named {
+			received.Token["iss"] = l.IssuerName(issuer)
+		}
 	}
 	return outcome, nil
 }

@@ -3,6 +3,7 @@ package scenario
 import (
 	"crypto/tls"
 	"encoding/pem"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -120,6 +121,22 @@ func forwarded(sent http.Header, allowed *authv3.OkHttpResponse) http.Header {
 	for _, option := range allowed.GetHeaders() {
 		headers[strings.ToLower(option.GetHeader().GetKey())] = []string{option.GetHeader().GetValue()}
 	}
+	return headers
+}
+
+// answered are the headers of an answer: those that the proxy sets, and those that the authorization service does, in an answer
+// of its own or in the upstream's.
+func answered(proxys http.Header, response *authv3.CheckResponse) http.Header {
+	headers := http.Header{}
+	set := response.GetOkResponse().GetResponseHeadersToAdd()
+	if denied := response.GetDeniedResponse(); denied != nil {
+		set = denied.GetHeaders()
+	}
+	for _, option := range set {
+		name := strings.ToLower(option.GetHeader().GetKey())
+		headers[name] = append(headers[name], option.GetHeader().GetValue())
+	}
+	maps.Copy(headers, proxys)
 	return headers
 }
 

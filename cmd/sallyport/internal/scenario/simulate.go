@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/devissuer"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/sampleapi"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/envoy/routing"
 	"github.com/sallyport-project/sallyport/pki/inventory"
@@ -26,7 +29,11 @@ func NewSimulator(ctx context.Context, model *config.Model, clock func() time.Ti
 		return nil, err
 	}
 	material := keeper.Apply(ctx, pipeline.SpecsOf(model))
-	callers, err := NewCallers(model, keeper, clock)
+	issuer, err := devissuer.New(devissuer.Config{Issuers: Issuers(model), Clock: clock})
+	if err != nil {
+		return nil, err
+	}
+	callers, err := NewCallers(CallersConfig{Model: model, Keeper: keeper, Issuer: issuer, Clock: clock})
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +41,9 @@ func NewSimulator(ctx context.Context, model *config.Model, clock func() time.Ti
 	if err != nil {
 		return nil, err
 	}
-	estate, err := NewEstate(EstateConfig{Model: model, Material: material, Listeners: listeners, Clock: clock})
+	estate, err := NewEstate(EstateConfig{
+		Model: model, Material: material, Listeners: listeners, Clock: clock, Substitute: substitute{issuer: issuer, clock: clock},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -70,10 +79,14 @@ func (s *Simulator) simulate(ctx context.Context, c *config.TestCase) (Outcome, 
 	}
 	if !h.Listener.Plaintext() {
 		h.Request.SNI = ServerName(c)
-		var err error
-		if h.Credentials.Certificate, err = s.callers.Certificate(c.Spec.GetCaller()); err != nil {
-			return Outcome{}, err
-		}
+	}
+	shown, err := s.callers.Show(c.Spec.GetCaller(), h.Listener.Plaintext())
+	if err != nil {
+		return Outcome{}, err
+	}
+	h.Credentials.Certificate = shown.Certificate
+	if shown.Authorization != "" {
+		h.Request.Headers[sampleapi.Authorization] = []string{shown.Authorization}
 	}
 	passages, err := s.estate.Follow(ctx, h)
 	if err != nil {
@@ -96,15 +109,37 @@ func outcomeOf(passages []Passage) Outcome {
 	if first.Upstream != nil {
 		o.Upstream = first.Upstream.Name
 	}
+	o.Answer = answerOf(passages)
 	switch {
 	case last.Refused != "":
 		o.Status = http.StatusServiceUnavailable // Envoy's answer to a failed upstream connection
 	case last.Status == 0:
 		o.Status = http.StatusOK
-		o.Received = &Received{Path: last.Chosen.Path, Headers: map[string]string{}}
-		for name, values := range last.Headers {
-			o.Received.Headers[name] = strings.Join(values, ",")
-		}
+		o.Received = receivedBy(last)
 	}
 	return o
+}
+
+// answerOf are the headers of the answer, on whose way back each gateway sets its own.
+func answerOf(passages []Passage) map[string]string {
+	headers := map[string]string{}
+	for _, p := range slices.Backward(passages) {
+		for name, values := range p.Answer {
+			headers[name] = strings.Join(values, ",")
+		}
+	}
+	return headers
+}
+
+// receivedBy is what reached the upstream, as a sample API would tell of it: nobody's token is told, but what it says.
+func receivedBy(last Passage) *Received {
+	received := &Received{Path: last.Chosen.Path, Headers: map[string]string{}}
+	for name, values := range last.Headers {
+		received.Headers[name] = strings.Join(values, ",")
+	}
+	if authorization, sent := received.Headers[sampleapi.Authorization]; sent {
+		received.Token = sampleapi.TokenClaims(authorization)
+		received.Headers[sampleapi.Authorization] = sampleapi.Redacted
+	}
+	return received
 }

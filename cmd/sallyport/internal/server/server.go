@@ -16,6 +16,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz"
 	"github.com/sallyport-project/sallyport/authz/asker"
+	"github.com/sallyport-project/sallyport/authz/tokens"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/admin"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/expiry"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
@@ -43,6 +44,7 @@ type server struct {
 	revoked  *revokedProcesses
 	cache    *cache.Cache
 	service  *authz.Service
+	tokens   *tokens.Tokens
 	pipeline *pipeline.Pipeline
 	// observation is what it tells of what it has decided and seen; own are the certificates that it presents.
 	observation *observation
@@ -109,7 +111,7 @@ func (s *server) inventory(context.Context) (err error) {
 	})
 	s.keeper, err = inventory.New(inventory.Config{
 		Logger: logger, Base: s.config.Source, StateDir: s.config.StateDir, Store: s.store, KMS: cloud.NewSigner,
-		ForbiddenAnchors: s.authorities, TruststoresOnly: !s.config.XDS,
+		ForbiddenAnchors: s.authorities, TruststoresOnly: !s.config.XDS, Providers: s.config.Authz,
 	})
 	s.group.Add("material", s.keeper.Run)
 	return err
@@ -156,8 +158,11 @@ func (s *server) parts(ctx context.Context) (err error) {
 	}
 	if s.config.Authz {
 		identify := asker.Identifier{TrustDomain: s.config.TrustDomain, Clock: time.Now, Revocation: s.whoCounts()}.Identify
+		if err := s.providers(); err != nil {
+			return err
+		}
 		s.service, err = authz.New(authz.Config{
-			Logger: s.config.Logger.Named("authz"), InUse: inUse, Grace: s.config.PolicyGrace, Identify: identify,
+			Logger: s.config.Logger.Named("authz"), InUse: inUse, Grace: s.config.PolicyGrace, Identify: identify, Tokens: s.tokens,
 			Sink: append(s.observation.records(), s.observation.metrics), Observer: s.observation.sightings,
 		})
 		if err != nil {
@@ -165,6 +170,17 @@ func (s *server) parts(ctx context.Context) (err error) {
 		}
 		return s.listenToProxies(ctx, identify)
 	}
+	return nil
+}
+
+// providers follows those who issue tokens, and is one of them.
+func (s *server) providers() (err error) {
+	s.tokens, err = tokens.New(tokens.Config{Logger: s.config.Logger.Named("tokens"), Folder: beneath(s.config.StateDir, "key-sets")})
+	if err != nil {
+		return err
+	}
+	s.group.Add("tokens", s.tokens.Run)
+	s.observation.metrics.WatchTokens(s.tokens.States)
 	return nil
 }
 
@@ -216,6 +232,11 @@ func (s *server) changed(status pipeline.Status) {
 		if s.config.StateDir == "" && (len(t.Spec.GetRevocation().GetLists()) > 0 || len(t.Spec.GetSigners()) > 0) {
 			s.warnOnce("the highest numbers of revocation lists and generations of manifests are kept in memory only: after a restart an older one would be taken; give --state a folder to keep them", "truststore", t.Name)
 			break
+		}
+	}
+	for _, p := range status.Model.Providers() {
+		if s.config.Authz && s.config.StateDir == "" && p.Mint != nil && len(p.Mint.Keys) == 0 {
+			s.warnOnce("the keys that sign tokens of our own are generated and kept in memory only: after a restart tokens that were made before are refused, and two servers make tokens that the other does not take; give --state a folder, or the Provider `keys`", "provider", p.Name)
 		}
 	}
 	for _, group := range translate.Groups(status.Model) {

@@ -79,7 +79,9 @@ type GetStatusResponse struct {
 	// Identities of the connected proxies that have not yet accepted, or refused, all that they are to have.
 	ProxiesBehind []string `protobuf:"bytes,8,rep,name=proxies_behind,json=proxiesBehind,proto3" json:"proxies_behind,omitempty"`
 	// Material that is fetched from elsewhere.
-	Materials     []*MaterialState `protobuf:"bytes,9,rep,name=materials,proto3" json:"materials,omitempty"`
+	Materials []*MaterialState `protobuf:"bytes,9,rep,name=materials,proto3" json:"materials,omitempty"`
+	// Issuers of tokens.
+	Providers     []*ProviderState `protobuf:"bytes,10,rep,name=providers,proto3" json:"providers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -177,6 +179,240 @@ func (x *GetStatusResponse) GetMaterials() []*MaterialState {
 	return nil
 }
 
+func (x *GetStatusResponse) GetProviders() []*ProviderState {
+	if x != nil {
+		return x.Providers
+	}
+	return nil
+}
+
+// ProviderState is how it stands with an issuer of tokens. It has no token.
+type ProviderState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the resource.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its issuer, the first where it has several.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// Whether its key set is material, or our own, and not fetched.
+	Static bool `protobuf:"varint,3,opt,name=static,proto3" json:"static,omitempty"`
+	// The ids (`kid`) of the keys in force.
+	KeyIds []string `protobuf:"bytes,4,rep,name=key_ids,json=keyIds,proto3" json:"key_ids,omitempty"`
+	// When it last vouched for the key set; missing if it has none in force.
+	Fetched *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=fetched,proto3" json:"fetched,omitempty"`
+	// When the key set is fetched again.
+	Next *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=next,proto3" json:"next,omitempty"`
+	// When the key set stops counting, unless it is fetched before.
+	Until *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
+	// What is wrong; empty if nothing is.
+	Problem string `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Since when it is as it is.
+	Since *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=since,proto3" json:"since,omitempty"`
+	// Whether the key set is that of an earlier process, and has not been fetched since.
+	FromDisk bool `protobuf:"varint,10,opt,name=from_disk,json=fromDisk,proto3" json:"from_disk,omitempty"`
+	// Keys that cannot be used, each with the reason.
+	LeftOut []string `protobuf:"bytes,11,rep,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	// Tokens that we get from it as its client.
+	Acquired      []*AcquiredTokenState `protobuf:"bytes,12,rep,name=acquired,proto3" json:"acquired,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProviderState) Reset() {
+	*x = ProviderState{}
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProviderState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProviderState) ProtoMessage() {}
+
+func (x *ProviderState) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProviderState.ProtoReflect.Descriptor instead.
+func (*ProviderState) Descriptor() ([]byte, []int) {
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ProviderState) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProviderState) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *ProviderState) GetStatic() bool {
+	if x != nil {
+		return x.Static
+	}
+	return false
+}
+
+func (x *ProviderState) GetKeyIds() []string {
+	if x != nil {
+		return x.KeyIds
+	}
+	return nil
+}
+
+func (x *ProviderState) GetFetched() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Fetched
+	}
+	return nil
+}
+
+func (x *ProviderState) GetNext() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
+func (x *ProviderState) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *ProviderState) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *ProviderState) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ProviderState) GetFromDisk() bool {
+	if x != nil {
+		return x.FromDisk
+	}
+	return false
+}
+
+func (x *ProviderState) GetLeftOut() []string {
+	if x != nil {
+		return x.LeftOut
+	}
+	return nil
+}
+
+func (x *ProviderState) GetAcquired() []*AcquiredTokenState {
+	if x != nil {
+		return x.Acquired
+	}
+	return nil
+}
+
+// AcquiredTokenState is how it stands with one token that we get as a client.
+type AcquiredTokenState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it is asked for: file:line:column.
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// When the one that we hold ends; missing if there is none.
+	Expires *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires,proto3" json:"expires,omitempty"`
+	// When the next one is asked for.
+	Refresh *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=refresh,proto3" json:"refresh,omitempty"`
+	// Why the last question brought none; empty if it brought one.
+	Problem string `protobuf:"bytes,4,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Since when.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AcquiredTokenState) Reset() {
+	*x = AcquiredTokenState{}
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AcquiredTokenState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AcquiredTokenState) ProtoMessage() {}
+
+func (x *AcquiredTokenState) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AcquiredTokenState.ProtoReflect.Descriptor instead.
+func (*AcquiredTokenState) Descriptor() ([]byte, []int) {
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AcquiredTokenState) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *AcquiredTokenState) GetExpires() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *AcquiredTokenState) GetRefresh() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Refresh
+	}
+	return nil
+}
+
+func (x *AcquiredTokenState) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *AcquiredTokenState) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // TruststoreState is a truststore that is in force.
 type TruststoreState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -198,7 +434,7 @@ type TruststoreState struct {
 
 func (x *TruststoreState) Reset() {
 	*x = TruststoreState{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -210,7 +446,7 @@ func (x *TruststoreState) String() string {
 func (*TruststoreState) ProtoMessage() {}
 
 func (x *TruststoreState) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[2]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -223,7 +459,7 @@ func (x *TruststoreState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TruststoreState.ProtoReflect.Descriptor instead.
 func (*TruststoreState) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *TruststoreState) GetName() string {
@@ -281,7 +517,7 @@ type RegisterState struct {
 
 func (x *RegisterState) Reset() {
 	*x = RegisterState{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -293,7 +529,7 @@ func (x *RegisterState) String() string {
 func (*RegisterState) ProtoMessage() {}
 
 func (x *RegisterState) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[3]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -306,7 +542,7 @@ func (x *RegisterState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterState.ProtoReflect.Descriptor instead.
 func (*RegisterState) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RegisterState) GetKeys() []string {
@@ -344,7 +580,7 @@ type RevocationListState struct {
 
 func (x *RevocationListState) Reset() {
 	*x = RevocationListState{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -356,7 +592,7 @@ func (x *RevocationListState) String() string {
 func (*RevocationListState) ProtoMessage() {}
 
 func (x *RevocationListState) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[4]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -369,7 +605,7 @@ func (x *RevocationListState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevocationListState.ProtoReflect.Descriptor instead.
 func (*RevocationListState) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RevocationListState) GetIssuer() string {
@@ -433,7 +669,7 @@ type MaterialState struct {
 
 func (x *MaterialState) Reset() {
 	*x = MaterialState{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -445,7 +681,7 @@ func (x *MaterialState) String() string {
 func (*MaterialState) ProtoMessage() {}
 
 func (x *MaterialState) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[5]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -458,7 +694,7 @@ func (x *MaterialState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaterialState.ProtoReflect.Descriptor instead.
 func (*MaterialState) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *MaterialState) GetReference() string {
@@ -507,7 +743,7 @@ type GetConsumerRequest struct {
 
 func (x *GetConsumerRequest) Reset() {
 	*x = GetConsumerRequest{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -519,7 +755,7 @@ func (x *GetConsumerRequest) String() string {
 func (*GetConsumerRequest) ProtoMessage() {}
 
 func (x *GetConsumerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[6]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -532,7 +768,7 @@ func (x *GetConsumerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsumerRequest.ProtoReflect.Descriptor instead.
 func (*GetConsumerRequest) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetConsumerRequest) GetName() string {
@@ -561,7 +797,7 @@ type GetConsumerResponse struct {
 
 func (x *GetConsumerResponse) Reset() {
 	*x = GetConsumerResponse{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +809,7 @@ func (x *GetConsumerResponse) String() string {
 func (*GetConsumerResponse) ProtoMessage() {}
 
 func (x *GetConsumerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[7]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +822,7 @@ func (x *GetConsumerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsumerResponse.ProtoReflect.Descriptor instead.
 func (*GetConsumerResponse) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetConsumerResponse) GetKnown() bool {
@@ -643,7 +879,7 @@ type MaterialProblem struct {
 
 func (x *MaterialProblem) Reset() {
 	*x = MaterialProblem{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +891,7 @@ func (x *MaterialProblem) String() string {
 func (*MaterialProblem) ProtoMessage() {}
 
 func (x *MaterialProblem) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[8]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +904,7 @@ func (x *MaterialProblem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MaterialProblem.ProtoReflect.Descriptor instead.
 func (*MaterialProblem) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *MaterialProblem) GetKind() string {
@@ -715,7 +951,7 @@ type ListProxiesRequest struct {
 
 func (x *ListProxiesRequest) Reset() {
 	*x = ListProxiesRequest{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +963,7 @@ func (x *ListProxiesRequest) String() string {
 func (*ListProxiesRequest) ProtoMessage() {}
 
 func (x *ListProxiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[9]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +976,7 @@ func (x *ListProxiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProxiesRequest.ProtoReflect.Descriptor instead.
 func (*ListProxiesRequest) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 // ListProxiesResponse is the proxies, sorted by identity.
@@ -754,7 +990,7 @@ type ListProxiesResponse struct {
 
 func (x *ListProxiesResponse) Reset() {
 	*x = ListProxiesResponse{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +1002,7 @@ func (x *ListProxiesResponse) String() string {
 func (*ListProxiesResponse) ProtoMessage() {}
 
 func (x *ListProxiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[10]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +1015,7 @@ func (x *ListProxiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProxiesResponse.ProtoReflect.Descriptor instead.
 func (*ListProxiesResponse) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListProxiesResponse) GetProxies() []*Proxy {
@@ -810,7 +1046,7 @@ type Proxy struct {
 
 func (x *Proxy) Reset() {
 	*x = Proxy{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -822,7 +1058,7 @@ func (x *Proxy) String() string {
 func (*Proxy) ProtoMessage() {}
 
 func (x *Proxy) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[11]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -835,7 +1071,7 @@ func (x *Proxy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Proxy.ProtoReflect.Descriptor instead.
 func (*Proxy) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Proxy) GetIdentity() string {
@@ -897,7 +1133,7 @@ type TypeState struct {
 
 func (x *TypeState) Reset() {
 	*x = TypeState{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -909,7 +1145,7 @@ func (x *TypeState) String() string {
 func (*TypeState) ProtoMessage() {}
 
 func (x *TypeState) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[12]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -922,7 +1158,7 @@ func (x *TypeState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypeState.ProtoReflect.Descriptor instead.
 func (*TypeState) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TypeState) GetType() string {
@@ -970,7 +1206,7 @@ type RefusedResource struct {
 
 func (x *RefusedResource) Reset() {
 	*x = RefusedResource{}
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +1218,7 @@ func (x *RefusedResource) String() string {
 func (*RefusedResource) ProtoMessage() {}
 
 func (x *RefusedResource) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[13]
+	mi := &file_sallyport_admin_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +1231,7 @@ func (x *RefusedResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedResource.ProtoReflect.Descriptor instead.
 func (*RefusedResource) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_sallyport_admin_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RefusedResource) GetName() string {
@@ -1031,7 +1267,7 @@ var File_sallyport_admin_v1_admin_proto protoreflect.FileDescriptor
 const file_sallyport_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1esallyport/admin/v1/admin.proto\x12\x12sallyport.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xd4\x03\n" +
+	"\x10GetStatusRequest\"\x95\x04\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x14\n" +
 	"\x05roles\x18\x02 \x03(\tR\x05roles\x12\x1a\n" +
@@ -1041,7 +1277,29 @@ const file_sallyport_admin_v1_admin_proto_rawDesc = "" +
 	"\x11material_problems\x18\x06 \x03(\v2#.sallyport.admin.v1.MaterialProblemR\x10materialProblems\x12E\n" +
 	"\vtruststores\x18\a \x03(\v2#.sallyport.admin.v1.TruststoreStateR\vtruststores\x12%\n" +
 	"\x0eproxies_behind\x18\b \x03(\tR\rproxiesBehind\x12?\n" +
-	"\tmaterials\x18\t \x03(\v2!.sallyport.admin.v1.MaterialStateR\tmaterials\"\x84\x02\n" +
+	"\tmaterials\x18\t \x03(\v2!.sallyport.admin.v1.MaterialStateR\tmaterials\x12?\n" +
+	"\tproviders\x18\n" +
+	" \x03(\v2!.sallyport.admin.v1.ProviderStateR\tproviders\"\xcc\x03\n" +
+	"\rProviderState\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x16\n" +
+	"\x06static\x18\x03 \x01(\bR\x06static\x12\x17\n" +
+	"\akey_ids\x18\x04 \x03(\tR\x06keyIds\x124\n" +
+	"\afetched\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\afetched\x12.\n" +
+	"\x04next\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04next\x120\n" +
+	"\x05until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x18\n" +
+	"\aproblem\x18\b \x01(\tR\aproblem\x120\n" +
+	"\x05since\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1b\n" +
+	"\tfrom_disk\x18\n" +
+	" \x01(\bR\bfromDisk\x12\x19\n" +
+	"\bleft_out\x18\v \x03(\tR\aleftOut\x12B\n" +
+	"\bacquired\x18\f \x03(\v2&.sallyport.admin.v1.AcquiredTokenStateR\bacquired\"\xe4\x01\n" +
+	"\x12AcquiredTokenState\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x124\n" +
+	"\aexpires\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x124\n" +
+	"\arefresh\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\arefresh\x12\x18\n" +
+	"\aproblem\x18\x04 \x01(\tR\aproblem\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x84\x02\n" +
 	"\x0fTruststoreState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\tR\x04hash\x12\x18\n" +
@@ -1119,52 +1377,63 @@ func file_sallyport_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_sallyport_admin_v1_admin_proto_rawDescData
 }
 
-var file_sallyport_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_sallyport_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_sallyport_admin_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: sallyport.admin.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: sallyport.admin.v1.GetStatusResponse
-	(*TruststoreState)(nil),       // 2: sallyport.admin.v1.TruststoreState
-	(*RegisterState)(nil),         // 3: sallyport.admin.v1.RegisterState
-	(*RevocationListState)(nil),   // 4: sallyport.admin.v1.RevocationListState
-	(*MaterialState)(nil),         // 5: sallyport.admin.v1.MaterialState
-	(*GetConsumerRequest)(nil),    // 6: sallyport.admin.v1.GetConsumerRequest
-	(*GetConsumerResponse)(nil),   // 7: sallyport.admin.v1.GetConsumerResponse
-	(*MaterialProblem)(nil),       // 8: sallyport.admin.v1.MaterialProblem
-	(*ListProxiesRequest)(nil),    // 9: sallyport.admin.v1.ListProxiesRequest
-	(*ListProxiesResponse)(nil),   // 10: sallyport.admin.v1.ListProxiesResponse
-	(*Proxy)(nil),                 // 11: sallyport.admin.v1.Proxy
-	(*TypeState)(nil),             // 12: sallyport.admin.v1.TypeState
-	(*RefusedResource)(nil),       // 13: sallyport.admin.v1.RefusedResource
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*ProviderState)(nil),         // 2: sallyport.admin.v1.ProviderState
+	(*AcquiredTokenState)(nil),    // 3: sallyport.admin.v1.AcquiredTokenState
+	(*TruststoreState)(nil),       // 4: sallyport.admin.v1.TruststoreState
+	(*RegisterState)(nil),         // 5: sallyport.admin.v1.RegisterState
+	(*RevocationListState)(nil),   // 6: sallyport.admin.v1.RevocationListState
+	(*MaterialState)(nil),         // 7: sallyport.admin.v1.MaterialState
+	(*GetConsumerRequest)(nil),    // 8: sallyport.admin.v1.GetConsumerRequest
+	(*GetConsumerResponse)(nil),   // 9: sallyport.admin.v1.GetConsumerResponse
+	(*MaterialProblem)(nil),       // 10: sallyport.admin.v1.MaterialProblem
+	(*ListProxiesRequest)(nil),    // 11: sallyport.admin.v1.ListProxiesRequest
+	(*ListProxiesResponse)(nil),   // 12: sallyport.admin.v1.ListProxiesResponse
+	(*Proxy)(nil),                 // 13: sallyport.admin.v1.Proxy
+	(*TypeState)(nil),             // 14: sallyport.admin.v1.TypeState
+	(*RefusedResource)(nil),       // 15: sallyport.admin.v1.RefusedResource
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_sallyport_admin_v1_admin_proto_depIdxs = []int32{
-	14, // 0: sallyport.admin.v1.GetStatusResponse.revision_time:type_name -> google.protobuf.Timestamp
-	8,  // 1: sallyport.admin.v1.GetStatusResponse.material_problems:type_name -> sallyport.admin.v1.MaterialProblem
-	2,  // 2: sallyport.admin.v1.GetStatusResponse.truststores:type_name -> sallyport.admin.v1.TruststoreState
-	5,  // 3: sallyport.admin.v1.GetStatusResponse.materials:type_name -> sallyport.admin.v1.MaterialState
-	4,  // 4: sallyport.admin.v1.TruststoreState.lists:type_name -> sallyport.admin.v1.RevocationListState
-	3,  // 5: sallyport.admin.v1.TruststoreState.registers:type_name -> sallyport.admin.v1.RegisterState
-	14, // 6: sallyport.admin.v1.RevocationListState.this_update:type_name -> google.protobuf.Timestamp
-	14, // 7: sallyport.admin.v1.RevocationListState.next_update:type_name -> google.protobuf.Timestamp
-	14, // 8: sallyport.admin.v1.MaterialState.checked:type_name -> google.protobuf.Timestamp
-	14, // 9: sallyport.admin.v1.MaterialState.since:type_name -> google.protobuf.Timestamp
-	14, // 10: sallyport.admin.v1.MaterialProblem.since:type_name -> google.protobuf.Timestamp
-	11, // 11: sallyport.admin.v1.ListProxiesResponse.proxies:type_name -> sallyport.admin.v1.Proxy
-	14, // 12: sallyport.admin.v1.Proxy.since:type_name -> google.protobuf.Timestamp
-	12, // 13: sallyport.admin.v1.Proxy.types:type_name -> sallyport.admin.v1.TypeState
-	13, // 14: sallyport.admin.v1.TypeState.refused:type_name -> sallyport.admin.v1.RefusedResource
-	14, // 15: sallyport.admin.v1.RefusedResource.time:type_name -> google.protobuf.Timestamp
-	0,  // 16: sallyport.admin.v1.AdminService.GetStatus:input_type -> sallyport.admin.v1.GetStatusRequest
-	9,  // 17: sallyport.admin.v1.AdminService.ListProxies:input_type -> sallyport.admin.v1.ListProxiesRequest
-	6,  // 18: sallyport.admin.v1.AdminService.GetConsumer:input_type -> sallyport.admin.v1.GetConsumerRequest
-	1,  // 19: sallyport.admin.v1.AdminService.GetStatus:output_type -> sallyport.admin.v1.GetStatusResponse
-	10, // 20: sallyport.admin.v1.AdminService.ListProxies:output_type -> sallyport.admin.v1.ListProxiesResponse
-	7,  // 21: sallyport.admin.v1.AdminService.GetConsumer:output_type -> sallyport.admin.v1.GetConsumerResponse
-	19, // [19:22] is the sub-list for method output_type
-	16, // [16:19] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	16, // 0: sallyport.admin.v1.GetStatusResponse.revision_time:type_name -> google.protobuf.Timestamp
+	10, // 1: sallyport.admin.v1.GetStatusResponse.material_problems:type_name -> sallyport.admin.v1.MaterialProblem
+	4,  // 2: sallyport.admin.v1.GetStatusResponse.truststores:type_name -> sallyport.admin.v1.TruststoreState
+	7,  // 3: sallyport.admin.v1.GetStatusResponse.materials:type_name -> sallyport.admin.v1.MaterialState
+	2,  // 4: sallyport.admin.v1.GetStatusResponse.providers:type_name -> sallyport.admin.v1.ProviderState
+	16, // 5: sallyport.admin.v1.ProviderState.fetched:type_name -> google.protobuf.Timestamp
+	16, // 6: sallyport.admin.v1.ProviderState.next:type_name -> google.protobuf.Timestamp
+	16, // 7: sallyport.admin.v1.ProviderState.until:type_name -> google.protobuf.Timestamp
+	16, // 8: sallyport.admin.v1.ProviderState.since:type_name -> google.protobuf.Timestamp
+	3,  // 9: sallyport.admin.v1.ProviderState.acquired:type_name -> sallyport.admin.v1.AcquiredTokenState
+	16, // 10: sallyport.admin.v1.AcquiredTokenState.expires:type_name -> google.protobuf.Timestamp
+	16, // 11: sallyport.admin.v1.AcquiredTokenState.refresh:type_name -> google.protobuf.Timestamp
+	16, // 12: sallyport.admin.v1.AcquiredTokenState.since:type_name -> google.protobuf.Timestamp
+	6,  // 13: sallyport.admin.v1.TruststoreState.lists:type_name -> sallyport.admin.v1.RevocationListState
+	5,  // 14: sallyport.admin.v1.TruststoreState.registers:type_name -> sallyport.admin.v1.RegisterState
+	16, // 15: sallyport.admin.v1.RevocationListState.this_update:type_name -> google.protobuf.Timestamp
+	16, // 16: sallyport.admin.v1.RevocationListState.next_update:type_name -> google.protobuf.Timestamp
+	16, // 17: sallyport.admin.v1.MaterialState.checked:type_name -> google.protobuf.Timestamp
+	16, // 18: sallyport.admin.v1.MaterialState.since:type_name -> google.protobuf.Timestamp
+	16, // 19: sallyport.admin.v1.MaterialProblem.since:type_name -> google.protobuf.Timestamp
+	13, // 20: sallyport.admin.v1.ListProxiesResponse.proxies:type_name -> sallyport.admin.v1.Proxy
+	16, // 21: sallyport.admin.v1.Proxy.since:type_name -> google.protobuf.Timestamp
+	14, // 22: sallyport.admin.v1.Proxy.types:type_name -> sallyport.admin.v1.TypeState
+	15, // 23: sallyport.admin.v1.TypeState.refused:type_name -> sallyport.admin.v1.RefusedResource
+	16, // 24: sallyport.admin.v1.RefusedResource.time:type_name -> google.protobuf.Timestamp
+	0,  // 25: sallyport.admin.v1.AdminService.GetStatus:input_type -> sallyport.admin.v1.GetStatusRequest
+	11, // 26: sallyport.admin.v1.AdminService.ListProxies:input_type -> sallyport.admin.v1.ListProxiesRequest
+	8,  // 27: sallyport.admin.v1.AdminService.GetConsumer:input_type -> sallyport.admin.v1.GetConsumerRequest
+	1,  // 28: sallyport.admin.v1.AdminService.GetStatus:output_type -> sallyport.admin.v1.GetStatusResponse
+	12, // 29: sallyport.admin.v1.AdminService.ListProxies:output_type -> sallyport.admin.v1.ListProxiesResponse
+	9,  // 30: sallyport.admin.v1.AdminService.GetConsumer:output_type -> sallyport.admin.v1.GetConsumerResponse
+	28, // [28:31] is the sub-list for method output_type
+	25, // [25:28] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_admin_v1_admin_proto_init() }
@@ -1178,7 +1447,7 @@ func file_sallyport_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sallyport_admin_v1_admin_proto_rawDesc), len(file_sallyport_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

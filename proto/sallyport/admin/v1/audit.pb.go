@@ -35,9 +35,13 @@ type TailAuditRequest struct {
 	// Only this kind: decision, handshake or answer.
 	Kind string `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
 	// So many of the last records first, as far as they are remembered.
-	Last          uint32 `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Last uint32 `protobuf:"varint,6,opt,name=last,proto3" json:"last,omitempty"`
+	// Only those for which a rule was asked that is only tried out (`shadow: true`).
+	Shadow bool `protobuf:"varint,7,opt,name=shadow,proto3" json:"shadow,omitempty"`
+	// End after the last records, and do not wait for what comes.
+	RememberedOnly bool `protobuf:"varint,8,opt,name=remembered_only,json=rememberedOnly,proto3" json:"remembered_only,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *TailAuditRequest) Reset() {
@@ -112,6 +116,20 @@ func (x *TailAuditRequest) GetLast() uint32 {
 	return 0
 }
 
+func (x *TailAuditRequest) GetShadow() bool {
+	if x != nil {
+		return x.Shadow
+	}
+	return false
+}
+
+func (x *TailAuditRequest) GetRememberedOnly() bool {
+	if x != nil {
+		return x.RememberedOnly
+	}
+	return false
+}
+
 // TailAuditResponse is one record.
 type TailAuditResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -180,14 +198,16 @@ var File_sallyport_admin_v1_audit_proto protoreflect.FileDescriptor
 
 const file_sallyport_admin_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1esallyport/admin/v1/audit.proto\x12\x12sallyport.admin.v1\"\xa0\x01\n" +
+	"\x1esallyport/admin/v1/audit.proto\x12\x12sallyport.admin.v1\"\xe1\x01\n" +
 	"\x10TailAuditRequest\x12\x16\n" +
 	"\x06denied\x18\x01 \x01(\bR\x06denied\x12\x1a\n" +
 	"\bconsumer\x18\x02 \x01(\tR\bconsumer\x12\x18\n" +
 	"\agateway\x18\x03 \x01(\tR\agateway\x12\x16\n" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x12\n" +
 	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x12\n" +
-	"\x04last\x18\x06 \x01(\rR\x04last\"S\n" +
+	"\x04last\x18\x06 \x01(\rR\x04last\x12\x16\n" +
+	"\x06shadow\x18\a \x01(\bR\x06shadow\x12'\n" +
+	"\x0fremembered_only\x18\b \x01(\bR\x0erememberedOnly\"S\n" +
 	"\x11TailAuditResponse\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\tR\x04json\x12\x12\n" +
 	"\x04line\x18\x02 \x01(\tR\x04line\x12\x16\n" +

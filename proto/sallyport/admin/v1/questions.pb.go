@@ -173,7 +173,12 @@ type ExplainRequest struct {
 	//	*ExplainRequest_Anonymous
 	Caller isExplainRequest_Caller `protobuf_oneof:"caller"`
 	// Id of a request whose decisions are remembered (x-request-id).
-	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The bearer token with which the caller comes, beside its certificate or without one. It is judged like that of a request, of which
+	// there is none. A secret: it is neither logged nor kept. At most 8 KiB.
+	Token []byte `protobuf:"bytes,6,opt,name=token,proto3" json:"token,omitempty"`
+	// A token that is presumed in its place.
+	AsToken       *PresumedToken `protobuf:"bytes,7,opt,name=as_token,json=asToken,proto3" json:"as_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -256,6 +261,20 @@ func (x *ExplainRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *ExplainRequest) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *ExplainRequest) GetAsToken() *PresumedToken {
+	if x != nil {
+		return x.AsToken
+	}
+	return nil
+}
+
 type isExplainRequest_Caller interface {
 	isExplainRequest_Caller()
 }
@@ -280,6 +299,97 @@ func (*ExplainRequest_Consumer) isExplainRequest_Caller() {}
 func (*ExplainRequest_CertificatePem) isExplainRequest_Caller() {}
 
 func (*ExplainRequest_Anonymous) isExplainRequest_Caller() {}
+
+// PresumedToken is a bearer token that nobody has shown. That it is good is presumed; nothing is known of it but what is said here.
+type PresumedToken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the Provider that has issued it.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The subject, as the Provider names it. Empty: not known.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// The client that it was issued to. Empty: not known.
+	ClientId string `protobuf:"bytes,3,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// The roles that it has, and no others. The Provider must be allowed to assert them.
+	Roles []string `protobuf:"bytes,4,rep,name=roles,proto3" json:"roles,omitempty"`
+	// The scopes that it has, likewise.
+	Scopes []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Whom it is for. Empty: the audience that a policy wants.
+	Audiences     []string `protobuf:"bytes,6,rep,name=audiences,proto3" json:"audiences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PresumedToken) Reset() {
+	*x = PresumedToken{}
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PresumedToken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PresumedToken) ProtoMessage() {}
+
+func (x *PresumedToken) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PresumedToken.ProtoReflect.Descriptor instead.
+func (*PresumedToken) Descriptor() ([]byte, []int) {
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PresumedToken) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *PresumedToken) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *PresumedToken) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *PresumedToken) GetRoles() []string {
+	if x != nil {
+		return x.Roles
+	}
+	return nil
+}
+
+func (x *PresumedToken) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *PresumedToken) GetAudiences() []string {
+	if x != nil {
+		return x.Audiences
+	}
+	return nil
+}
 
 // ExplainResponse is what comes of a request.
 type ExplainResponse struct {
@@ -311,7 +421,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[3]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -323,7 +433,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[3]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -336,7 +446,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{3}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ExplainResponse) GetRevision() string {
@@ -456,7 +566,7 @@ type Passage struct {
 
 func (x *Passage) Reset() {
 	*x = Passage{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[4]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -468,7 +578,7 @@ func (x *Passage) String() string {
 func (*Passage) ProtoMessage() {}
 
 func (x *Passage) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[4]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -481,7 +591,7 @@ func (x *Passage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Passage.ProtoReflect.Descriptor instead.
 func (*Passage) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{4}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Passage) GetGateway() string {
@@ -638,7 +748,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[5]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +760,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[5]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +773,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{5}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Step) GetName() string {
@@ -721,7 +831,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[6]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +843,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[6]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +856,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{6}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Condition) GetText() string {
@@ -774,7 +884,7 @@ type WhoCanRequest struct {
 
 func (x *WhoCanRequest) Reset() {
 	*x = WhoCanRequest{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[7]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +896,7 @@ func (x *WhoCanRequest) String() string {
 func (*WhoCanRequest) ProtoMessage() {}
 
 func (x *WhoCanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[7]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +909,7 @@ func (x *WhoCanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoCanRequest.ProtoReflect.Descriptor instead.
 func (*WhoCanRequest) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{7}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WhoCanRequest) GetInquiry() *Inquiry {
@@ -829,14 +939,17 @@ type WhoCanResponse struct {
 	// How many Consumers there are.
 	Considered uint32 `protobuf:"varint,8,opt,name=considered,proto3" json:"considered,omitempty"`
 	// What the answer presumes or leaves out.
-	Notes         []string `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
+	// What comes of callers with a good token of a Provider that the policy takes: one with nothing in it first, and then those that get
+	// further by one role or one scope.
+	Tokens        []*TokenAdmission `protobuf:"bytes,10,rep,name=tokens,proto3" json:"tokens,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WhoCanResponse) Reset() {
 	*x = WhoCanResponse{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[8]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +961,7 @@ func (x *WhoCanResponse) String() string {
 func (*WhoCanResponse) ProtoMessage() {}
 
 func (x *WhoCanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[8]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +974,7 @@ func (x *WhoCanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoCanResponse.ProtoReflect.Descriptor instead.
 func (*WhoCanResponse) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{8}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WhoCanResponse) GetRevision() string {
@@ -927,6 +1040,86 @@ func (x *WhoCanResponse) GetNotes() []string {
 	return nil
 }
 
+func (x *WhoCanResponse) GetTokens() []*TokenAdmission {
+	if x != nil {
+		return x.Tokens
+	}
+	return nil
+}
+
+// TokenAdmission is what comes of callers with a good token.
+type TokenAdmission struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the Provider that has issued it.
+	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	// The role that it has; empty for none.
+	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// The scope that it has; empty for none.
+	Scope string `protobuf:"bytes,3,opt,name=scope,proto3" json:"scope,omitempty"`
+	// What comes of them.
+	Admission     *Admission `protobuf:"bytes,4,opt,name=admission,proto3" json:"admission,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenAdmission) Reset() {
+	*x = TokenAdmission{}
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenAdmission) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenAdmission) ProtoMessage() {}
+
+func (x *TokenAdmission) ProtoReflect() protoreflect.Message {
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenAdmission.ProtoReflect.Descriptor instead.
+func (*TokenAdmission) Descriptor() ([]byte, []int) {
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *TokenAdmission) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *TokenAdmission) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *TokenAdmission) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *TokenAdmission) GetAdmission() *Admission {
+	if x != nil {
+		return x.Admission
+	}
+	return nil
+}
+
 // Admission is what comes of one caller.
 type Admission struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -952,7 +1145,7 @@ type Admission struct {
 
 func (x *Admission) Reset() {
 	*x = Admission{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[9]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -964,7 +1157,7 @@ func (x *Admission) String() string {
 func (*Admission) ProtoMessage() {}
 
 func (x *Admission) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[9]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -977,7 +1170,7 @@ func (x *Admission) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Admission.ProtoReflect.Descriptor instead.
 func (*Admission) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{9}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Admission) GetConsumer() string {
@@ -1036,24 +1229,26 @@ func (x *Admission) GetStoppedAt() string {
 	return ""
 }
 
-// CanRequest is a Consumer.
+// CanRequest is a Consumer, or somebody with a token; one with both comes with the Consumer's certificate and the token.
 type CanRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its name.
+	// Name of the Consumer.
 	Consumer string `protobuf:"bytes,1,opt,name=consumer,proto3" json:"consumer,omitempty"`
 	// The moment. Default: now.
 	At *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
 	// Only what this HTTP method may do. Empty: any.
 	Method string `protobuf:"bytes,3,opt,name=method,proto3" json:"method,omitempty"`
 	// Only for this host. Empty: any.
-	Host          string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
+	Host string `protobuf:"bytes,4,opt,name=host,proto3" json:"host,omitempty"`
+	// The token.
+	AsToken       *PresumedToken `protobuf:"bytes,5,opt,name=as_token,json=asToken,proto3" json:"as_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CanRequest) Reset() {
 	*x = CanRequest{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[10]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1260,7 @@ func (x *CanRequest) String() string {
 func (*CanRequest) ProtoMessage() {}
 
 func (x *CanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[10]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1273,7 @@ func (x *CanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CanRequest.ProtoReflect.Descriptor instead.
 func (*CanRequest) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{10}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CanRequest) GetConsumer() string {
@@ -1109,28 +1304,37 @@ func (x *CanRequest) GetHost() string {
 	return ""
 }
 
-// CanResponse is what the Consumer may do.
+func (x *CanRequest) GetAsToken() *PresumedToken {
+	if x != nil {
+		return x.AsToken
+	}
+	return nil
+}
+
+// CanResponse is what the caller may do.
 type CanResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Hash of the configuration that answers.
 	Revision string `protobuf:"bytes,1,opt,name=revision,proto3" json:"revision,omitempty"`
 	// The moment that it is answered for.
 	At *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
-	// Name of the Consumer.
+	// Name of the Consumer; empty for somebody with a token alone.
 	Consumer string `protobuf:"bytes,3,opt,name=consumer,proto3" json:"consumer,omitempty"`
-	// Where it is written.
+	// Where it is written; that of the Provider for somebody with a token alone.
 	Origin string `protobuf:"bytes,4,opt,name=origin,proto3" json:"origin,omitempty"`
 	// What it may do, by gateway, host and path.
 	Grants []*Grant `protobuf:"bytes,5,rep,name=grants,proto3" json:"grants,omitempty"`
 	// What the answer presumes or leaves out, and bounds of the consumer's validity.
-	Notes         []string `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,6,rep,name=notes,proto3" json:"notes,omitempty"`
+	// The caller, in words.
+	Caller        string `protobuf:"bytes,7,opt,name=caller,proto3" json:"caller,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CanResponse) Reset() {
 	*x = CanResponse{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[11]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1346,7 @@ func (x *CanResponse) String() string {
 func (*CanResponse) ProtoMessage() {}
 
 func (x *CanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[11]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1359,7 @@ func (x *CanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CanResponse.ProtoReflect.Descriptor instead.
 func (*CanResponse) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{11}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CanResponse) GetRevision() string {
@@ -1200,6 +1404,13 @@ func (x *CanResponse) GetNotes() []string {
 	return nil
 }
 
+func (x *CanResponse) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
 // Grant is requests of one shape that may be made.
 type Grant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1239,7 +1450,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[12]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1462,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[12]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1475,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{12}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Grant) GetGateway() string {
@@ -1387,7 +1598,7 @@ type PathMatch struct {
 
 func (x *PathMatch) Reset() {
 	*x = PathMatch{}
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[13]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1610,7 @@ func (x *PathMatch) String() string {
 func (*PathMatch) ProtoMessage() {}
 
 func (x *PathMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[13]
+	mi := &file_sallyport_admin_v1_questions_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1623,7 @@ func (x *PathMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PathMatch.ProtoReflect.Descriptor instead.
 func (*PathMatch) Descriptor() ([]byte, []int) {
-	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{13}
+	return file_sallyport_admin_v1_questions_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PathMatch) GetKind() string {
@@ -1449,15 +1660,24 @@ const file_sallyport_admin_v1_questions_proto_rawDesc = "" +
 	"\x02at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xd9\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xad\x02\n" +
 	"\x0eExplainRequest\x125\n" +
 	"\ainquiry\x18\x01 \x01(\v2\x1b.sallyport.admin.v1.InquiryR\ainquiry\x12\x1c\n" +
 	"\bconsumer\x18\x02 \x01(\tH\x00R\bconsumer\x12)\n" +
 	"\x0fcertificate_pem\x18\x03 \x01(\tH\x00R\x0ecertificatePem\x12\x1e\n" +
 	"\tanonymous\x18\x04 \x01(\bH\x00R\tanonymous\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x05 \x01(\tR\trequestIdB\b\n" +
-	"\x06caller\"\xe5\x02\n" +
+	"request_id\x18\x05 \x01(\tR\trequestId\x12\x14\n" +
+	"\x05token\x18\x06 \x01(\fR\x05token\x12<\n" +
+	"\bas_token\x18\a \x01(\v2!.sallyport.admin.v1.PresumedTokenR\aasTokenB\b\n" +
+	"\x06caller\"\xae\x01\n" +
+	"\rPresumedToken\x12\x1a\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x1b\n" +
+	"\tclient_id\x18\x03 \x01(\tR\bclientId\x12\x14\n" +
+	"\x05roles\x18\x04 \x03(\tR\x05roles\x12\x16\n" +
+	"\x06scopes\x18\x05 \x03(\tR\x06scopes\x12\x1c\n" +
+	"\taudiences\x18\x06 \x03(\tR\taudiences\"\xe5\x02\n" +
 	"\x0fExplainResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
@@ -1506,7 +1726,7 @@ const file_sallyport_admin_v1_questions_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x16\n" +
 	"\x06origin\x18\x02 \x01(\tR\x06origin\"F\n" +
 	"\rWhoCanRequest\x125\n" +
-	"\ainquiry\x18\x01 \x01(\v2\x1b.sallyport.admin.v1.InquiryR\ainquiry\"\x94\x03\n" +
+	"\ainquiry\x18\x01 \x01(\v2\x1b.sallyport.admin.v1.InquiryR\ainquiry\"\xd0\x03\n" +
 	"\x0eWhoCanResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x18\n" +
@@ -1518,7 +1738,14 @@ const file_sallyport_admin_v1_questions_proto_rawDesc = "" +
 	"\n" +
 	"considered\x18\b \x01(\rR\n" +
 	"considered\x12\x14\n" +
-	"\x05notes\x18\t \x03(\tR\x05notes\"\xff\x01\n" +
+	"\x05notes\x18\t \x03(\tR\x05notes\x12:\n" +
+	"\x06tokens\x18\n" +
+	" \x03(\v2\".sallyport.admin.v1.TokenAdmissionR\x06tokens\"\x93\x01\n" +
+	"\x0eTokenAdmission\x12\x1a\n" +
+	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x14\n" +
+	"\x05scope\x18\x03 \x01(\tR\x05scope\x12;\n" +
+	"\tadmission\x18\x04 \x01(\v2\x1d.sallyport.admin.v1.AdmissionR\tadmission\"\xff\x01\n" +
 	"\tAdmission\x12\x1a\n" +
 	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12\x18\n" +
 	"\averdict\x18\x02 \x01(\tR\averdict\x12\x16\n" +
@@ -1530,20 +1757,22 @@ const file_sallyport_admin_v1_questions_proto_rawDesc = "" +
 	"conditions\x12\x16\n" +
 	"\x06bounds\x18\a \x03(\tR\x06bounds\x12\x1d\n" +
 	"\n" +
-	"stopped_at\x18\b \x01(\tR\tstoppedAt\"\x80\x01\n" +
+	"stopped_at\x18\b \x01(\tR\tstoppedAt\"\xbe\x01\n" +
 	"\n" +
 	"CanRequest\x12\x1a\n" +
 	"\bconsumer\x18\x01 \x01(\tR\bconsumer\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
 	"\x06method\x18\x03 \x01(\tR\x06method\x12\x12\n" +
-	"\x04host\x18\x04 \x01(\tR\x04host\"\xd2\x01\n" +
+	"\x04host\x18\x04 \x01(\tR\x04host\x12<\n" +
+	"\bas_token\x18\x05 \x01(\v2!.sallyport.admin.v1.PresumedTokenR\aasToken\"\xea\x01\n" +
 	"\vCanResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x1a\n" +
 	"\bconsumer\x18\x03 \x01(\tR\bconsumer\x12\x16\n" +
 	"\x06origin\x18\x04 \x01(\tR\x06origin\x121\n" +
 	"\x06grants\x18\x05 \x03(\v2\x19.sallyport.admin.v1.GrantR\x06grants\x12\x14\n" +
-	"\x05notes\x18\x06 \x03(\tR\x05notes\"\xdb\x03\n" +
+	"\x05notes\x18\x06 \x03(\tR\x05notes\x12\x16\n" +
+	"\x06caller\x18\a \x01(\tR\x06caller\"\xdb\x03\n" +
 	"\x05Grant\x12\x18\n" +
 	"\agateway\x18\x01 \x01(\tR\agateway\x12\x1c\n" +
 	"\tlisteners\x18\x02 \x03(\tR\tlisteners\x12\x14\n" +
@@ -1584,58 +1813,64 @@ func file_sallyport_admin_v1_questions_proto_rawDescGZIP() []byte {
 	return file_sallyport_admin_v1_questions_proto_rawDescData
 }
 
-var file_sallyport_admin_v1_questions_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_sallyport_admin_v1_questions_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_sallyport_admin_v1_questions_proto_goTypes = []any{
 	(*Inquiry)(nil),               // 0: sallyport.admin.v1.Inquiry
 	(*Header)(nil),                // 1: sallyport.admin.v1.Header
 	(*ExplainRequest)(nil),        // 2: sallyport.admin.v1.ExplainRequest
-	(*ExplainResponse)(nil),       // 3: sallyport.admin.v1.ExplainResponse
-	(*Passage)(nil),               // 4: sallyport.admin.v1.Passage
-	(*Step)(nil),                  // 5: sallyport.admin.v1.Step
-	(*Condition)(nil),             // 6: sallyport.admin.v1.Condition
-	(*WhoCanRequest)(nil),         // 7: sallyport.admin.v1.WhoCanRequest
-	(*WhoCanResponse)(nil),        // 8: sallyport.admin.v1.WhoCanResponse
-	(*Admission)(nil),             // 9: sallyport.admin.v1.Admission
-	(*CanRequest)(nil),            // 10: sallyport.admin.v1.CanRequest
-	(*CanResponse)(nil),           // 11: sallyport.admin.v1.CanResponse
-	(*Grant)(nil),                 // 12: sallyport.admin.v1.Grant
-	(*PathMatch)(nil),             // 13: sallyport.admin.v1.PathMatch
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*PresumedToken)(nil),         // 3: sallyport.admin.v1.PresumedToken
+	(*ExplainResponse)(nil),       // 4: sallyport.admin.v1.ExplainResponse
+	(*Passage)(nil),               // 5: sallyport.admin.v1.Passage
+	(*Step)(nil),                  // 6: sallyport.admin.v1.Step
+	(*Condition)(nil),             // 7: sallyport.admin.v1.Condition
+	(*WhoCanRequest)(nil),         // 8: sallyport.admin.v1.WhoCanRequest
+	(*WhoCanResponse)(nil),        // 9: sallyport.admin.v1.WhoCanResponse
+	(*TokenAdmission)(nil),        // 10: sallyport.admin.v1.TokenAdmission
+	(*Admission)(nil),             // 11: sallyport.admin.v1.Admission
+	(*CanRequest)(nil),            // 12: sallyport.admin.v1.CanRequest
+	(*CanResponse)(nil),           // 13: sallyport.admin.v1.CanResponse
+	(*Grant)(nil),                 // 14: sallyport.admin.v1.Grant
+	(*PathMatch)(nil),             // 15: sallyport.admin.v1.PathMatch
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_sallyport_admin_v1_questions_proto_depIdxs = []int32{
 	1,  // 0: sallyport.admin.v1.Inquiry.headers:type_name -> sallyport.admin.v1.Header
-	14, // 1: sallyport.admin.v1.Inquiry.at:type_name -> google.protobuf.Timestamp
+	16, // 1: sallyport.admin.v1.Inquiry.at:type_name -> google.protobuf.Timestamp
 	0,  // 2: sallyport.admin.v1.ExplainRequest.inquiry:type_name -> sallyport.admin.v1.Inquiry
-	14, // 3: sallyport.admin.v1.ExplainResponse.at:type_name -> google.protobuf.Timestamp
-	4,  // 4: sallyport.admin.v1.ExplainResponse.passages:type_name -> sallyport.admin.v1.Passage
-	6,  // 5: sallyport.admin.v1.ExplainResponse.conditions:type_name -> sallyport.admin.v1.Condition
-	5,  // 6: sallyport.admin.v1.Passage.steps:type_name -> sallyport.admin.v1.Step
-	6,  // 7: sallyport.admin.v1.Passage.conditions:type_name -> sallyport.admin.v1.Condition
-	14, // 8: sallyport.admin.v1.Passage.time:type_name -> google.protobuf.Timestamp
-	0,  // 9: sallyport.admin.v1.WhoCanRequest.inquiry:type_name -> sallyport.admin.v1.Inquiry
-	14, // 10: sallyport.admin.v1.WhoCanResponse.at:type_name -> google.protobuf.Timestamp
-	4,  // 11: sallyport.admin.v1.WhoCanResponse.passage:type_name -> sallyport.admin.v1.Passage
-	9,  // 12: sallyport.admin.v1.WhoCanResponse.anonymous:type_name -> sallyport.admin.v1.Admission
-	9,  // 13: sallyport.admin.v1.WhoCanResponse.stranger:type_name -> sallyport.admin.v1.Admission
-	9,  // 14: sallyport.admin.v1.WhoCanResponse.consumers:type_name -> sallyport.admin.v1.Admission
-	6,  // 15: sallyport.admin.v1.Admission.conditions:type_name -> sallyport.admin.v1.Condition
-	14, // 16: sallyport.admin.v1.CanRequest.at:type_name -> google.protobuf.Timestamp
-	14, // 17: sallyport.admin.v1.CanResponse.at:type_name -> google.protobuf.Timestamp
-	12, // 18: sallyport.admin.v1.CanResponse.grants:type_name -> sallyport.admin.v1.Grant
-	13, // 19: sallyport.admin.v1.Grant.match:type_name -> sallyport.admin.v1.PathMatch
-	13, // 20: sallyport.admin.v1.Grant.except:type_name -> sallyport.admin.v1.PathMatch
-	6,  // 21: sallyport.admin.v1.Grant.conditions:type_name -> sallyport.admin.v1.Condition
-	2,  // 22: sallyport.admin.v1.QuestionsService.Explain:input_type -> sallyport.admin.v1.ExplainRequest
-	7,  // 23: sallyport.admin.v1.QuestionsService.WhoCan:input_type -> sallyport.admin.v1.WhoCanRequest
-	10, // 24: sallyport.admin.v1.QuestionsService.Can:input_type -> sallyport.admin.v1.CanRequest
-	3,  // 25: sallyport.admin.v1.QuestionsService.Explain:output_type -> sallyport.admin.v1.ExplainResponse
-	8,  // 26: sallyport.admin.v1.QuestionsService.WhoCan:output_type -> sallyport.admin.v1.WhoCanResponse
-	11, // 27: sallyport.admin.v1.QuestionsService.Can:output_type -> sallyport.admin.v1.CanResponse
-	25, // [25:28] is the sub-list for method output_type
-	22, // [22:25] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	3,  // 3: sallyport.admin.v1.ExplainRequest.as_token:type_name -> sallyport.admin.v1.PresumedToken
+	16, // 4: sallyport.admin.v1.ExplainResponse.at:type_name -> google.protobuf.Timestamp
+	5,  // 5: sallyport.admin.v1.ExplainResponse.passages:type_name -> sallyport.admin.v1.Passage
+	7,  // 6: sallyport.admin.v1.ExplainResponse.conditions:type_name -> sallyport.admin.v1.Condition
+	6,  // 7: sallyport.admin.v1.Passage.steps:type_name -> sallyport.admin.v1.Step
+	7,  // 8: sallyport.admin.v1.Passage.conditions:type_name -> sallyport.admin.v1.Condition
+	16, // 9: sallyport.admin.v1.Passage.time:type_name -> google.protobuf.Timestamp
+	0,  // 10: sallyport.admin.v1.WhoCanRequest.inquiry:type_name -> sallyport.admin.v1.Inquiry
+	16, // 11: sallyport.admin.v1.WhoCanResponse.at:type_name -> google.protobuf.Timestamp
+	5,  // 12: sallyport.admin.v1.WhoCanResponse.passage:type_name -> sallyport.admin.v1.Passage
+	11, // 13: sallyport.admin.v1.WhoCanResponse.anonymous:type_name -> sallyport.admin.v1.Admission
+	11, // 14: sallyport.admin.v1.WhoCanResponse.stranger:type_name -> sallyport.admin.v1.Admission
+	11, // 15: sallyport.admin.v1.WhoCanResponse.consumers:type_name -> sallyport.admin.v1.Admission
+	10, // 16: sallyport.admin.v1.WhoCanResponse.tokens:type_name -> sallyport.admin.v1.TokenAdmission
+	11, // 17: sallyport.admin.v1.TokenAdmission.admission:type_name -> sallyport.admin.v1.Admission
+	7,  // 18: sallyport.admin.v1.Admission.conditions:type_name -> sallyport.admin.v1.Condition
+	16, // 19: sallyport.admin.v1.CanRequest.at:type_name -> google.protobuf.Timestamp
+	3,  // 20: sallyport.admin.v1.CanRequest.as_token:type_name -> sallyport.admin.v1.PresumedToken
+	16, // 21: sallyport.admin.v1.CanResponse.at:type_name -> google.protobuf.Timestamp
+	14, // 22: sallyport.admin.v1.CanResponse.grants:type_name -> sallyport.admin.v1.Grant
+	15, // 23: sallyport.admin.v1.Grant.match:type_name -> sallyport.admin.v1.PathMatch
+	15, // 24: sallyport.admin.v1.Grant.except:type_name -> sallyport.admin.v1.PathMatch
+	7,  // 25: sallyport.admin.v1.Grant.conditions:type_name -> sallyport.admin.v1.Condition
+	2,  // 26: sallyport.admin.v1.QuestionsService.Explain:input_type -> sallyport.admin.v1.ExplainRequest
+	8,  // 27: sallyport.admin.v1.QuestionsService.WhoCan:input_type -> sallyport.admin.v1.WhoCanRequest
+	12, // 28: sallyport.admin.v1.QuestionsService.Can:input_type -> sallyport.admin.v1.CanRequest
+	4,  // 29: sallyport.admin.v1.QuestionsService.Explain:output_type -> sallyport.admin.v1.ExplainResponse
+	9,  // 30: sallyport.admin.v1.QuestionsService.WhoCan:output_type -> sallyport.admin.v1.WhoCanResponse
+	13, // 31: sallyport.admin.v1.QuestionsService.Can:output_type -> sallyport.admin.v1.CanResponse
+	29, // [29:32] is the sub-list for method output_type
+	26, // [26:29] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_admin_v1_questions_proto_init() }
@@ -1654,7 +1889,7 @@ func file_sallyport_admin_v1_questions_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sallyport_admin_v1_questions_proto_rawDesc), len(file_sallyport_admin_v1_questions_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

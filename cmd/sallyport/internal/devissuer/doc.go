@@ -1,0 +1,23 @@
+// Package devissuer is an OpenID Provider for development: one server with an issuer for each Provider of a configuration,
+// three ready-made users, and keys of its own. It lets `sallyport dev` sign people in, and makes tokens with whatever is
+// wrong with them for Test cases.
+//
+// It owns its keys, its login page and what its tokens say. The library github.com/zitadel/oidc owns the protocol: routes,
+// the parsing of requests, and the form of answers. It is never part of `serve`: anybody who reaches it can be any of
+// its users, so it belongs on loopback, and nobody may believe its keys but a development environment.
+package devissuer
+
+import "time"
+
+// AppClient is the id of the public client: a single-page app, which has no secret and proves itself by PKCE (RFC 7636).
+const AppClient = "app"
+
+// Lifetime is how long a token of any kind is good.
+const Lifetime = 10 * time.Minute
+
+const (
+	// typeAccessToken is the header `typ` of an access token (RFC 9068, section 2.1).
+	typeAccessToken = "at+jwt"
+	// typeIDToken is that of an ID token.
+	typeIDToken = "JWT"
+)
