@@ -11,6 +11,8 @@ EXAMPLE  ?= partner-certificates
 # How long `make fuzz` stays at each target, and how long `make test` does.
 FUZZTIME ?= 30s
 TEST_FUZZTIME ?= 3s
+# How often `make soak` rotates.
+ROTATIONS ?= 100
 BENCH    ?= .
 CHROMIUM ?= chromium
 
@@ -67,6 +69,10 @@ test-integration: build envoy object-store cloud-mock idp ## Run the built binar
 .PHONY: test-race
 test-race: build envoy object-store cloud-mock idp ## Run all tests under the race detector
 	$(GOTEST) -race -p 1 ./...
+
+.PHONY: soak
+soak: build envoy object-store cloud-mock idp ## Rotate certificates and truststores a hundred times under load (ROTATIONS=100)
+	SALLYPORT_ROTATIONS=$(ROTATIONS) $(GOTEST) -count=1 -run 'Rotations?UnderLoad|RotationWhileTokens' ./integration
 
 # What a browser shows where a test fails is kept below bin/_artifacts.
 .PHONY: test-browser

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,8 +13,21 @@ import (
 	"time"
 )
 
-// rotations is how often the truststore, a partner's certificate and the edge's own are replaced.
-const rotations = 100
+// rotations is how often the truststore, a partner's certificate and the edge's own are replaced: enough for every order of what
+// is in flight to come up. $SALLYPORT_ROTATIONS has more of them (`make soak`).
+func rotations(t testing.TB) int {
+	t.Helper()
+	const usual = 30
+	asked := os.Getenv("SALLYPORT_ROTATIONS")
+	if asked == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(asked)
+	if err != nil || n < 1 {
+		t.Fatalf("SALLYPORT_ROTATIONS is %q, and should be how often to rotate", asked)
+	}
+	return n
+}
 
 // newRefusing makes an estate whose truststore and lists are objects of S3, and whose edge refuses at the handshake.
 func newRefusing(t testing.TB, truststore string) *clouded {
@@ -132,7 +146,7 @@ func (p *pressure) judge() {
 
 // The bundle holds an authority that stays and two generations of one that is replaced a hundred times, together with the
 // lists of all three; a partner's certificate follows the generations, and the edge's own is replaced as often.
-func TestAHundredRotationsUnderLoadLoseNoValidCallerAndLetNoOtherIn(t *testing.T) {
+func TestRotationsUnderLoadLoseNoValidCallerAndLetNoOtherIn(t *testing.T) {
 	e := newRefusing(t, `bundle: "s3://partners/truststore/bundle.pem", refresh: 1s,
   revocation: {lists: ["s3://partners/rotating.crl", "s3://partners/staying.crl"]}`)
 	rotating := newPublished(t, e.path("rotating"), "Rotating", "s3://partners/rotating.crl")
@@ -165,7 +179,8 @@ func TestAHundredRotationsUnderLoadLoseNoValidCallerAndLetNoOtherIn(t *testing.T
 	retiredOpen := p.add("a certificate of a retired authority, one HTTP/2 connection", false, nil)
 
 	begin := time.Now()
-	for round := range rotations {
+	times := rotations(t)
+	for round := range times {
 		rotating.rotate()
 		push()
 		serial := e.replaceServerCertificate(round)
@@ -183,7 +198,7 @@ func TestAHundredRotationsUnderLoadLoseNoValidCallerAndLetNoOtherIn(t *testing.T
 		following := next
 		p.callers[0].as.Store(&following)
 	}
-	t.Logf("%d rotations in %v", rotations, time.Since(begin).Round(time.Second))
+	t.Logf("%d rotations in %v", times, time.Since(begin).Round(time.Second))
 	p.judge()
 	if n := live.connections.Load(); n != 1 {
 		t.Errorf("the partner whose certificate stays has made %d connections, want 1", n)

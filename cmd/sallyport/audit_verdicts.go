@@ -62,6 +62,30 @@ Exit code: 0, also where nothing is to be summed up; 1 if a file or the server c
 	return cmd
 }
 
+// verdictTally counts verdicts.
+type verdictTally struct {
+	after      time.Time
+	rules      map[[2]string]*ruleVerdicts // by policy and rule
+	callers    map[*ruleVerdicts]map[callerVerdict]int
+	requests   int
+	unreadable int
+}
+
+// callerVerdict is a caller who would notice the rule, and how.
+type callerVerdict struct {
+	name   string
+	gained bool
+}
+
+// newVerdictTally counts what is not older than the time given; everything for zero.
+func newVerdictTally(since time.Duration, now time.Time) *verdictTally {
+	t := &verdictTally{rules: map[[2]string]*ruleVerdicts{}, callers: map[*ruleVerdicts]map[callerVerdict]int{}}
+	if since > 0 {
+		t.after = now.Add(-since)
+	}
+	return t
+}
+
 // read takes in what the arguments name.
 func (t *verdictTally) read(ctx context.Context, s streams, socket string, files []string) error {
 	if len(files) == 0 {
@@ -167,30 +191,6 @@ func (r verdictRecord) caller() string {
 	return "(nobody in particular)"
 }
 
-// verdictTally counts verdicts.
-type verdictTally struct {
-	after      time.Time
-	rules      map[[2]string]*ruleVerdicts // by policy and rule
-	callers    map[*ruleVerdicts]map[callerVerdict]int
-	requests   int
-	unreadable int
-}
-
-// callerVerdict is a caller who would notice the rule, and how.
-type callerVerdict struct {
-	name   string
-	gained bool
-}
-
-// newVerdictTally counts what is not older than the time given; everything for zero.
-func newVerdictTally(since time.Duration, now time.Time) *verdictTally {
-	t := &verdictTally{rules: map[[2]string]*ruleVerdicts{}, callers: map[*ruleVerdicts]map[callerVerdict]int{}}
-	if since > 0 {
-		t.after = now.Add(-since)
-	}
-	return t
-}
-
 // line counts one record.
 func (t *verdictTally) line(line []byte) {
 	var r verdictRecord
@@ -210,7 +210,8 @@ func (t *verdictTally) line(line []byte) {
 			t.rules[key], t.callers[of] = of, map[callerVerdict]int{}
 		}
 		of.Origin = cmp.Or(verdict.Origin, of.Origin) // the last place that is known
-		switch of.Asked++; {
+		of.Asked++
+		switch {
 		case r.Allowed && verdict.WouldAllow:
 			of.Kept++
 		case r.Allowed:

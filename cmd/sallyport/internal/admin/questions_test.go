@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/bearer"
+	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/admin"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/question"
@@ -26,7 +28,7 @@ import (
 const example = "../../../../examples/partner-certificates"
 
 // serve serves questions about a folder on a socket until the test ends. The pipeline is empty until it is loaded.
-func serve(t *testing.T, folder string, remembered question.Remembered) (*pipeline.Pipeline, question.Answerer) {
+func serve(t *testing.T, folder string, remembered question.Remembered, changes ...func(*admin.Questions)) (*pipeline.Pipeline, question.Answerer) {
 	t.Helper()
 	keeper, err := inventory.New(inventory.Config{Base: folder, Substitute: true})
 	if err != nil {
@@ -44,7 +46,11 @@ func serve(t *testing.T, folder string, remembered question.Remembered) (*pipeli
 		t.Fatal(err)
 	}
 	server := grpc.NewServer()
-	adminv1.RegisterQuestionsServiceServer(server, &admin.Questions{Pipeline: of, Keeper: keeper, Remembered: remembered})
+	questions := &admin.Questions{Pipeline: of, Keeper: keeper, Remembered: remembered}
+	for _, change := range changes {
+		change(questions)
+	}
+	adminv1.RegisterQuestionsServiceServer(server, questions)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- serving.GRPC(ctx, server, listener, time.Second) }()
@@ -131,5 +137,61 @@ func TestWhereNoServerIsTheDirectoryCanBeAsked(t *testing.T) {
 	defer closeClient()
 	if _, err := answerer.Can(t.Context(), &adminv1.CanRequest{Consumer: "mapps"}); err == nil || !strings.Contains(err.Error(), "--source") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// withProvider is a configuration of one rule that wants a token.
+const withProvider = `api_version: sallyport/v1
+kind: Provider
+metadata: {name: corporate}
+spec: {issuers: ["https://login.example.org"], audiences: [vessels]}
+---
+api_version: sallyport/v1
+kind: Gateway
+metadata: {name: edge}
+spec: {group: edge, listeners: [{name: http, address: 127.0.0.1, port: 8080, plaintext: true}]}
+---
+api_version: sallyport/v1
+kind: Upstream
+metadata: {name: api}
+spec: {endpoints: {addresses: ["127.0.0.1:7000"]}}
+---
+api_version: sallyport/v1
+kind: Policy
+metadata: {name: signed-in}
+spec:
+  authenticate: {jwt: {providers: [corporate]}}
+  authorize: [{name: users, everyone: true}]
+---
+api_version: sallyport/v1
+kind: Route
+metadata: {name: api}
+spec: {gateway: edge, hostnames: [api.example.org], rules: [{name: all, match: {prefix: /}, upstreams: [{name: api}], policy: signed-in}]}
+`
+
+func TestATokenIsJudgedByTheServerThatIsAsked(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "all.yaml"), []byte(withProvider), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	judged := make(chan string, 10)
+	of, answerer := serve(t, folder, nil, func(q *admin.Questions) {
+		q.Judge = func(_ context.Context, _, _ []string, token string, _ time.Time) *bearer.Verdict {
+			judged <- token
+			return &bearer.Verdict{Refusal: &bearer.Refusal{Reason: reason.TokenRevoked, Detail: "the token was revoked"}}
+		}
+	})
+	load(t, of, folder)
+	answer, err := answerer.Explain(t.Context(), &adminv1.ExplainRequest{
+		Inquiry: &adminv1.Inquiry{Method: "GET", Url: "http://api.example.org/"}, Token: []byte("a-token-that-says-nothing"),
+	})
+	if err != nil || answer.GetPassages()[0].GetReason() != string(reason.TokenRevoked) || answer.GetStatus() != 401 {
+		t.Fatalf("%v, %v", answer, err)
+	}
+	if token := <-judged; token != "a-token-that-says-nothing" {
+		t.Errorf("judged %q", token)
+	}
+	if strings.Contains(answer.String(), "a-token-that-says-nothing") {
+		t.Errorf("the token is in the answer: %v", answer)
 	}
 }

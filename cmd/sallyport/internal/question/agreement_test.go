@@ -27,7 +27,7 @@ func (t *trial) explain(by question.Answerer, seen map[string]int) {
 	case t.chance(15):
 		name = "" // nobody in particular
 		asked.Caller = &adminv1.ExplainRequest_Anonymous{Anonymous: true}
-	case !t.token && t.chance(30):
+	case !t.token && t.chance(60):
 		name = "a token"
 		asked.AsToken = t.presumedToken()
 		t.shown[name] = []shown{t.sign(asked.GetAsToken())}

@@ -109,13 +109,19 @@ func (a *Answers) show(answer *adminv1.ExplainResponse, q *adminv1.ExplainReques
 	return nil
 }
 
-// authorization is the header with a caller's token.
+// authorization is the header with a caller's token. The headers of requests to gateways have names in lower case.
 const authorization = "authorization"
+
+// showsToken tells whether a request has an Authorization header.
+func showsToken(h scenario.Hop) bool {
+	lowerCase := map[string][]string(h.Request.Headers)
+	return len(lowerCase[authorization]) > 0
+}
 
 // bearing is what is known of the caller's token.
 func (a *Answers) bearing(q *adminv1.ExplainRequest, hop scenario.Hop) (bearing, error) {
 	given := 0
-	for _, is := range []bool{len(q.GetToken()) > 0, q.GetAsToken() != nil, len(hop.Request.Headers[authorization]) > 0} {
+	for _, is := range []bool{len(q.GetToken()) > 0, q.GetAsToken() != nil, showsToken(hop)} {
 		if is {
 			given++
 		}

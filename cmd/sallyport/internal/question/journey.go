@@ -69,7 +69,7 @@ func (e *estates) followBy(ctx context.Context, h scenario.Hop, chosen routing.D
 			for name, values := range next.Request.Headers {
 				headers[name] = values
 			}
-			headers["authorization"] = []string{sent.header}
+			headers[authorization] = []string{sent.header}
 			next.Request.Headers = headers
 		}
 		if at, err = e.onward.Pass(sent.with(ctx), next); err == nil {

@@ -4,6 +4,9 @@
 // the answers, which is that of the admin API. It owns no rule. Routes are chosen by envoy/routing over the generated
 // configuration, and decisions come from the authorization service, so that an answer is what would be enforced; a property
 // test holds them against each other. It enforces, records and counts nothing.
+//
+// A token that somebody shows is judged by the server that is asked, or else by the key sets at hand, and is kept nowhere. No token is got
+// from a Provider for an answer: what gateways would send on to each other is made here, or presumed, and the answer says so.
 package question
 
 import (

@@ -27,7 +27,7 @@ func (a *Answers) WhoCan(ctx context.Context, q *adminv1.WhoCanRequest) (*adminv
 	if err != nil {
 		return nil, err
 	}
-	w := &whoCan{answers: a, gateways: gateways, hop: hop, at: at, with: bearing{shown: len(hop.Request.Headers[authorization]) > 0}}
+	w := &whoCan{answers: a, gateways: gateways, hop: hop, at: at, with: bearing{shown: showsToken(hop)}}
 	if w.chosen, err = gateways.first.Choose(hop); err != nil {
 		return nil, err
 	}

@@ -204,7 +204,7 @@ func (w *world) policy(name string) {
 		return fmt.Sprintf("{jwt: {providers: %s%s}}", list(w.some(providers, 1)), only)
 	}
 	tokens := true
-	switch w.random.IntN(10) {
+	switch w.random.IntN(9) {
 	default:
 		tokens = false
 	case 0:
@@ -234,7 +234,7 @@ func (w *world) policy(name string) {
 			form = w.one([]string{"token_roles: " + list(w.some(tokenRoles, 1)), "scopes: " + list(w.some(scopes, 1)), "everyone: true"})
 		}
 		switch {
-		case tokens && w.chance(30):
+		case tokens && w.chance(60):
 			form += fmt.Sprintf(", when: %q", w.one(tokenConditions))
 		case w.chance(40):
 			form += fmt.Sprintf(", when: %q", w.one(conditions))
@@ -252,7 +252,7 @@ func (w *world) consumer(name string) {
 		w.holders = append(w.holders, h)
 	}
 	more := ""
-	switch w.random.IntN(10) {
+	switch w.random.IntN(9) {
 	case 0:
 		more = "\n  suspended: true"
 	case 1:

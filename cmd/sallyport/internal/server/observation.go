@@ -181,6 +181,9 @@ type ownPresented struct {
 func (s *server) operatorsServices() []admin.Service {
 	o := s.observation
 	questions := &admin.Questions{Pipeline: s.pipeline, Keeper: s.keeper, TruststoresOnly: !s.config.XDS}
+	if s.tokens != nil {
+		questions.Judge = s.tokens.Judge
+	}
 	services := []admin.Service{
 		s.ofCertificates(),
 		func(r grpc.ServiceRegistrar) { adminv1.RegisterQuestionsServiceServer(r, questions) },

@@ -368,6 +368,9 @@ func (s *server) operations(ctx context.Context) error {
 		return err
 	}
 	api := &admin.Server{Version: s.config.Version, Roles: s.config.Roles, Pipeline: s.pipeline, Keeper: s.keeper, Store: s.store, Cache: s.cache}
+	if s.tokens != nil { // an interface that holds a nil is none
+		api.Tokens = s.tokens
+	}
 	if s.revoked != nil {
 		api.Further = append(api.Further, s.revoked.keeper)
 	}
