@@ -17,10 +17,10 @@ const replyMargin = 20 * time.Millisecond
 
 // await returns the view in force, once it knows what the request refers to: a proxy may have its routes before we have
 // the model that they were made from. It waits no longer than the call's deadline allows, or else the usual time of a
-// check, never longer than maxWait, and not at all for a request that is refused anyway. It tells whether everything is known.
+// check, never longer than maxWait, and not at all for a request that is refused anyway. It tells whether the request can be judged.
 func (s *Service) await(ctx context.Context, r *request.Request, wait bool) (*view, bool) {
 	now := s.view.Load()
-	if s.knows(now, r) || !wait {
+	if !wait || s.knows(now, r) && now.leads(r) {
 		return now, true
 	}
 	timer := time.NewTimer(patience(ctx))
@@ -29,12 +29,12 @@ func (s *Service) await(ctx context.Context, r *request.Request, wait bool) (*vi
 		select {
 		case <-now.superseded:
 		case <-timer.C:
-			return now, false
+			return now, s.knows(now, r)
 		case <-ctx.Done():
-			return now, false
+			return now, s.knows(now, r)
 		}
 		now = s.view.Load()
-		if s.knows(now, r) {
+		if s.knows(now, r) && now.leads(r) {
 			return now, true
 		}
 	}
@@ -58,3 +58,7 @@ func (s *Service) knows(v *view, r *request.Request) bool {
 	since, superseded := v.engine.Superseded(r.Policy, r.PolicyVersion)
 	return !superseded || s.keeps(r.Policy, r.PolicyVersion, since, s.settings.Clock())
 }
+
+// leads tells whether it is known what goes where the proxy's route leads. Where it does not become known, the request can be judged
+// nevertheless, and gets no token.
+func (v *view) leads(r *request.Request) bool { return v.tokens.Knows(r.Context) }

@@ -48,7 +48,7 @@ type Config struct {
 	CacheSize int
 }
 
-// Judge judges a token by the named Providers at a moment; tokens.Tokens has one.
+// Judge judges a token by the named Providers at a moment; a tokens.View has one, and a Service.
 type Judge func(ctx context.Context, providers, audiences []string, token string, now time.Time) *bearer.Verdict
 
 // Observer sees decisions with the requests that they are about. It must be safe for concurrent use, and must neither block
@@ -77,6 +77,6 @@ func (c *Config) complete() error {
 		return nil
 	}
 	var err error
-	c.Tokens, err = tokens.New(tokens.Config{Logger: c.Logger.Named("tokens"), Clock: c.Clock, Substitute: tokens.Nobody{}})
+	c.Tokens, err = tokens.New(tokens.Config{Logger: c.Logger.Named("tokens"), Clock: c.Clock, Grace: c.Grace, Substitute: tokens.Nobody{}})
 	return err
 }

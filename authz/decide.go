@@ -130,15 +130,15 @@ func (s *Service) judge(ctx context.Context, r *request.Request, malformed error
 		return policy.Deny(r, policy.StepPolicy, reason.PolicyUnknown, "what the route refers to did not become known in time"), by
 	}
 	moment := s.settings.Clock()
-	decision = evaluate.by(now.engine, r, moment, s.judgeToken(ctx, r, moment))
+	decision = evaluate.by(now.engine, r, moment, s.judgeToken(ctx, now, r, moment))
 	if ctx.Err() != nil {
 		return policy.Deny(r, policy.StepRequest, reason.Deadline, "the time for the decision ran out"), by
 	}
 	by.with.Quota = s.count(now, decision)
 	if evaluate.presumed || s.settings.Planned {
-		s.plan(decision, &by)
+		now.plan(decision, &by)
 	} else {
-		s.forward(ctx, decision, &by)
+		now.forward(ctx, decision, &by)
 	}
 	return decision, by
 }
@@ -184,7 +184,7 @@ func (s *Service) answer(d *policy.Decision, by basis) (*authv3.CheckResponse, i
 	switch {
 	case err != nil:
 		return nil, 0, err
-	case d.Allowed && by.with.Answer != nil:
+	case by.with.Answer != nil && (d.Allowed || d.Reason == reason.TokenRefused):
 		return response, by.with.Answer.Status, nil
 	}
 	return response, reply.Status(by.replies, d), nil

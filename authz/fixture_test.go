@@ -80,7 +80,9 @@ type ask struct {
 	gateway, host, route, rule, method, path, certificate string
 	// version of the rule's policy that the route was made with; the model's if empty.
 	version string
-	headers map[string]string
+	// upstream is the version of the upstream that the route leads to; the model's if empty.
+	upstream string
+	headers  map[string]string
 }
 
 // persons asks for a person's alerts at the edge.
@@ -96,6 +98,11 @@ func (h *house) check(a ask) *authv3.CheckRequest {
 	if version == "" {
 		version = rule.Policy.Version
 	}
+	upstream := rule.Upstreams[0].Upstream
+	leads := a.upstream
+	if leads == "" {
+		leads = upstream.Version
+	}
 	headers := map[string]string{":authority": a.host, "x-request-id": "id-1"}
 	maps.Copy(headers, a.headers)
 	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
@@ -106,7 +113,7 @@ func (h *house) check(a ask) *authv3.CheckRequest {
 		ContextExtensions: map[string]string{
 			checkcontext.Gateway: a.gateway, checkcontext.Listener: "https", checkcontext.Entry: a.host,
 			checkcontext.Route: a.route, checkcontext.Rule: a.rule, checkcontext.Policy: rule.Policy.Name, checkcontext.PolicyHash: version,
-			checkcontext.Upstream: rule.Upstreams[0].Upstream.Name,
+			checkcontext.Upstream: upstream.Name, checkcontext.UpstreamHash: leads,
 		},
 	}}
 }

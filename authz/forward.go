@@ -8,10 +8,12 @@ import (
 	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/propagation"
+	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/authz/reply"
 	"github.com/sallyport-project/sallyport/authz/request"
 	"github.com/sallyport-project/sallyport/authz/tokens"
 	"github.com/sallyport-project/sallyport/config"
+	"github.com/sallyport-project/sallyport/config/checkcontext"
 )
 
 // leavingTime bounds what a decision waits for, so that the answer still reaches the proxy in time.
@@ -24,7 +26,7 @@ func leavingTime(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // judgeToken judges what stands in the request's Authorization header, and nothing else of the request: a token in its query or body
 // is not looked at.
-func (s *Service) judgeToken(ctx context.Context, r *request.Request, now time.Time) policy.TokenJudge {
+func (s *Service) judgeToken(ctx context.Context, by *view, r *request.Request, now time.Time) policy.TokenJudge {
 	return func(providers, audiences []string) *bearer.Verdict {
 		ctx, enough := leavingTime(ctx)
 		defer enough()
@@ -36,31 +38,40 @@ func (s *Service) judgeToken(ctx context.Context, r *request.Request, now time.T
 		if s.settings.Judge != nil {
 			return s.settings.Judge(ctx, providers, audiences, token, now)
 		}
-		return s.settings.Tokens.Judge(ctx, providers, audiences, token, now)
+		return by.tokens.Judge(ctx, providers, audiences, token, now)
 	}
+}
+
+// Judge judges a token as requests that come now are judged; see tokens.View. Before the first Apply it refuses every token.
+func (s *Service) Judge(ctx context.Context, providers, audiences []string, token string, now time.Time) *bearer.Verdict {
+	by := s.view.Load()
+	if by.tokens == nil {
+		return &bearer.Verdict{Refusal: &bearer.Refusal{Reason: reason.ProviderUnavailable, Detail: "there is no configuration yet"}}
+	}
+	return by.tokens.Judge(ctx, providers, audiences, token, now)
 }
 
 // forward gets what an admitted request takes along, or what it is answered. Where that cannot be had, the admission becomes a
 // refusal: nothing goes on without the token that it is to have.
-func (s *Service) forward(ctx context.Context, d *policy.Decision, by *basis) {
+func (v *view) forward(ctx context.Context, d *policy.Decision, by *basis) {
 	switch {
 	case !d.Allowed:
 	case d.Request.Upstream != "":
-		s.onward(ctx, d, by)
+		v.onward(ctx, d, by)
 	case tokens.Answers(d.Request.Answer):
-		s.ofIssuer(d, by)
+		v.ofIssuer(d, by)
 	}
 }
 
-func (s *Service) onward(ctx context.Context, d *policy.Decision, by *basis) {
-	if s.settings.Tokens.Plan(d).How == config.DisposalRemove {
+func (v *view) onward(ctx context.Context, d *policy.Decision, by *basis) {
+	if planned, refusal := v.tokens.Plan(d); refusal == nil && planned.How == config.DisposalRemove {
 		return // as with most upstreams: there is nothing to wait for
 	}
 	ctx, enough := leavingTime(ctx)
 	defer enough()
-	onward, refusal := s.settings.Tokens.Onward(ctx, d, d.Time)
+	onward, refusal := v.tokens.Onward(ctx, d, d.Time)
 	if refusal != nil {
-		d.Refuse(policy.StepForward, policy.Denial{Reason: refusal.Reason, Detail: refusal.Detail, Origin: refusal.Origin, Claims: refusal.Claims})
+		withhold(d, refusal)
 		return
 	}
 	note(d, onward)
@@ -75,14 +86,24 @@ func (s *Service) onward(ctx context.Context, d *policy.Decision, by *basis) {
 }
 
 // plan tells what would go on, and gets nothing of it.
-func (s *Service) plan(d *policy.Decision, by *basis) {
+func (v *view) plan(d *policy.Decision, by *basis) {
 	switch {
 	case !d.Allowed:
 	case d.Request.Upstream != "":
-		note(d, s.settings.Tokens.Plan(d))
+		planned, refusal := v.tokens.Plan(d)
+		if refusal != nil {
+			withhold(d, refusal)
+			return
+		}
+		note(d, planned)
 	case tokens.Answers(d.Request.Answer):
 		by.with.Answer = &reply.Answer{Status: http.StatusOK, ContentType: "application/json"} // which nobody gets
 	}
+}
+
+// withhold turns an admission into a refusal, because the token that it is to have cannot be had.
+func withhold(d *policy.Decision, refusal *propagation.Refusal) {
+	d.Refuse(policy.StepForward, policy.Denial{Reason: refusal.Reason, Detail: refusal.Detail, Origin: refusal.Origin, Claims: refusal.Claims})
 }
 
 // note tells what goes on in the decision's steps, where it is not nothing.
@@ -93,16 +114,19 @@ func note(d *policy.Decision, onward propagation.Onward) {
 }
 
 // ofIssuer answers for an issuer of our own.
-func (s *Service) ofIssuer(d *policy.Decision, by *basis) {
-	answer, denial := s.settings.Tokens.Answer(d, d.Time)
+func (v *view) ofIssuer(d *policy.Decision, by *basis) {
+	answer, denial := v.tokens.Answer(d, d.Time)
 	if denial != nil {
 		d.Refuse(policy.StepForward, *denial)
 		return
 	}
-	if answer.Issued {
-		d.Issue(answer.Told)
-	} else {
-		d.Note(policy.StepForward, policy.Passed, answer.Told, config.Origin{})
+	switch {
+	case answer.Issued():
+		d.Issue(answer.String())
+	case d.Request.Answer == checkcontext.AnswerToken:
+		d.RefuseToken(answer.String())
+	default:
+		d.Note(policy.StepForward, policy.Passed, answer.String(), config.Origin{})
 	}
 	told := &reply.Answer{Status: answer.Status, Headers: make(map[string]string, len(answer.Headers)), Body: string(answer.Body)}
 	for _, header := range answer.Headers {

@@ -85,6 +85,7 @@ func (h *house) aboutMe(method, certificate string) *authv3.CheckRequest {
 	check := h.check(a)
 	extensions := check.GetAttributes().GetContextExtensions()
 	delete(extensions, checkcontext.Upstream)
+	delete(extensions, checkcontext.UpstreamHash)
 	policy := h.model.Policy("any-partner")
 	extensions[checkcontext.Rule], extensions[checkcontext.Answer] = "whoami", checkcontext.AnswerWhoAmI
 	extensions[checkcontext.Policy], extensions[checkcontext.PolicyHash] = policy.Name, policy.Version

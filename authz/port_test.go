@@ -219,6 +219,7 @@ func (p *port) checkAnswer(rule, method, path, certificate, answer, provider str
 	check := p.check(like)
 	extensions := check.GetAttributes().GetContextExtensions()
 	delete(extensions, checkcontext.Upstream)
+	delete(extensions, checkcontext.UpstreamHash)
 	for _, r := range p.model.Route("api").Rules {
 		if r.Name == rule {
 			extensions[checkcontext.Policy], extensions[checkcontext.PolicyHash] = r.Policy.Name, r.Policy.Version

@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport-project/sallyport/authz/limit"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/reply"
+	"github.com/sallyport-project/sallyport/authz/tokens"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 )
@@ -27,11 +28,12 @@ type Service struct {
 	view     atomic.Pointer[view]
 }
 
-// view is an engine and what goes with it, swapped as one.
+// view is an engine and what goes with it, swapped as one: a request is judged, and gets its token, by one generation of all.
 type view struct {
 	engine  *policy.Engine // nil before the first Apply
 	replies map[string]*reply.Policy
 	limits  *limit.Buckets
+	tokens  *tokens.View // nil before the first Apply
 	// revision of the model.
 	revision string
 	// superseded is closed when the next view is in place.
@@ -59,12 +61,15 @@ func (s *Service) Apply(model *config.Model, material *inventory.Snapshot) {
 	defer s.applying.Unlock()
 	before := s.view.Load()
 	now := s.settings.Clock()
-	s.settings.Tokens.Apply(model, material) // first: a policy never meets a Provider that is not there yet
+	parts := s.settings.Tokens.Apply(model, material)
 	engine := policy.Compile(policy.Input{
 		Model: model, Material: material, Verifier: s.verifier, Now: now, Previous: before.engine, Grace: s.settings.Grace,
 		Keep: func(name, version string, since time.Time) bool { return s.keeps(name, version, since, now) },
 	})
-	after := &view{engine: engine, replies: make(map[string]*reply.Policy), limits: limit.New(model.Consumers(), before.limits), revision: model.Revision(), superseded: make(chan struct{})}
+	after := &view{
+		engine: engine, replies: make(map[string]*reply.Policy), limits: limit.New(model.Consumers(), before.limits), tokens: parts,
+		revision: model.Revision(), superseded: make(chan struct{}),
+	}
 	for _, p := range engine.Policies() {
 		after.replies[p.Name] = reply.Compile(p, engine.ForwardedHeaders)
 	}

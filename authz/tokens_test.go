@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport-project/sallyport/authz/jose"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/reason"
+	"github.com/sallyport-project/sallyport/authz/tokens"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/config/checkcontext"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
@@ -151,6 +152,54 @@ func TestAPartnersServiceGetsATokenForItsCertificateAndCallsWithBoth(t *testing.
 	for name, certificate := range map[string]string{"nobody": "", "a stranger": p.partners.Client("stranger"), "the edge": p.edge} {
 		if refused, decision := p.askForToken("grant_type=client_credentials", certificate); decision.Allowed || strings.Contains(refused.GetBody(), "access_token") {
 			t.Errorf("%s gets %v", name, refused)
+		}
+	}
+}
+
+func TestTheTokenEndpointBoundsHowOftenAConsumerAsks(t *testing.T) {
+	const grant = "grant_type=client_credentials"
+	p := newPort(t)
+	for n := range 20 {
+		if answer, decision := p.askForToken(grant, p.partner); decision.Reason != reason.TokenIssued {
+			t.Fatalf("request %d: %s, answered %v", n, decision.Reason, answer)
+		}
+	}
+	p.Apply(p.model, p.material) // the configuration comes anew, and what was asked for has been
+	refused, decision := p.askForToken(grant, p.partner)
+	var told map[string]string
+	if err := json.Unmarshal([]byte(refused.GetBody()), &told); err != nil || told["error"] != "temporarily_unavailable" || told["error_description"] == "" {
+		t.Errorf("answered %s, error %v", refused.GetBody(), err)
+	}
+	if refused.GetStatus().GetCode() != 429 || header(refused.GetHeaders(), "retry-after") != "1" || header(refused.GetHeaders(), "cache-control") != "no-store" {
+		t.Errorf("answered %v", refused)
+	}
+	if last := decision.Steps[len(decision.Steps)-1]; last.Name != policy.StepForward || !strings.HasPrefix(last.Detail, "429 temporarily_unavailable") {
+		t.Errorf("the last step is %+v", last)
+	}
+	if record := p.ring.Find("id-1"); record[len(record)-1].Status != 429 || record[len(record)-1].Consumer != "registry-sync" {
+		t.Errorf("recorded %+v", record[len(record)-1])
+	}
+	if keys, _ := p.answers("keys", http.MethodGet, "/oauth2/keys", "", "", checkcontext.AnswerKeySet, "partner-tokens"); keys.GetStatus().GetCode() != 200 {
+		t.Errorf("the key set is answered %v", keys)
+	}
+	p.clock.advance(200 * time.Millisecond)
+	for _, want := range []int{200, 429} {
+		if answer, _ := p.askForToken(grant, p.partner); int(answer.GetStatus().GetCode()) != want {
+			t.Errorf("later it is answered %v, want %d", answer, want)
+		}
+	}
+}
+
+func TestASimulationAsksTheTokenEndpointAsOftenAsItLikes(t *testing.T) {
+	p := newPort(t, func(c *authz.Config) {
+		var err error
+		if c.Tokens, err = tokens.New(tokens.Config{Clock: c.Clock, Substitute: tokens.Nobody{}, Uncounted: true}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for range 30 {
+		if answer, _ := p.askForToken("grant_type=client_credentials", p.partner); answer.GetStatus().GetCode() != 200 {
+			t.Fatalf("answered %v", answer)
 		}
 	}
 }

@@ -20,8 +20,14 @@ import (
 // editedExample is a folder with the example, in which texts were replaced, each by the one that follows it.
 func editedExample(t *testing.T, oldnew ...string) string {
 	t.Helper()
+	return edited(t, example, oldnew...)
+}
+
+// edited is a copy of a folder, in which texts were replaced.
+func edited(t *testing.T, source string, oldnew ...string) string {
+	t.Helper()
 	folder := t.TempDir()
-	files, err := filepath.Glob(example + "/*.yaml")
+	files, err := filepath.Glob(source + "/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("files %v, error %v", files, err)
 	}

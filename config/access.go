@@ -84,7 +84,11 @@ func (b *builder) authenticate(d *document.Document, m *sallyportv1.Authenticate
 	a.Certificate = lookupAll(b, b.model.truststores, d, at+".certificate.truststores", "Truststore", m.GetCertificate().GetTruststores())
 	a.Tokens = lookupAll(b, b.model.providers, d, at+".jwt.providers", "Provider", m.GetJwt().GetProviders())
 	a.Audiences = m.GetJwt().GetAudiences()
+	a.Presenters = lookupAll(b, b.model.truststores, d, at+".jwt.truststores", "Truststore", m.GetJwt().GetTruststores())
 	b.audiences(d, at+".jwt", a)
+	if len(m.GetJwt().GetTruststores()) > 0 && !b.unresolved[d] && !a.takesHops() {
+		b.fail(d, at+".jwt.truststores", "has no effect: no Provider here mints tokens of class `hop`")
+	}
 	for i, method := range m.GetAnyOf().GetMethods() {
 		a.AnyOf = append(a.AnyOf, b.authenticate(d, method, fmt.Sprintf("%s.any_of.methods[%d]", at, i)))
 	}

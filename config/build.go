@@ -83,6 +83,7 @@ func (b *builder) build() {
 	each(b, "Test", b.test)
 	b.virtualHosts()
 	b.exchanges()
+	b.presenters()
 	b.model.forwardable = forwardable(b.model.policies)
 }
 

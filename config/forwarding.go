@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/hex"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -88,6 +89,8 @@ func (b *builder) minting(d *document.Document, u *Upstream, at string, m *sally
 	}
 	uris := issuedSpec(u.TLS.ClientCertificate).GetUris()
 	switch {
+	case disposal.BoundTo != "" && issuedSpec(u.TLS.ClientCertificate) != nil && !slices.Contains(uris, disposal.BoundTo):
+		b.fail(d, at+".bound_to", "is no URI of the Certificate %q (%s): the token would be refused wherever it goes", u.TLS.ClientCertificate.Name, u.TLS.ClientCertificate.Origin)
 	case disposal.BoundTo == "" && len(uris) > 0:
 		disposal.BoundTo = uris[0]
 	case disposal.BoundTo == "":

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/netip"
@@ -15,17 +16,20 @@ import (
 // DefaultAuthorizationTimeout is how long a proxy waits for a decision, unless its Gateway says otherwise.
 const DefaultAuthorizationTimeout = 200 * time.Millisecond
 
-// FetchingAuthorizationTimeout is how long a proxy waits for a decision that may have to ask a Provider over a network, unless its
-// Gateway has a longer one.
-const FetchingAuthorizationTimeout = 3 * time.Second
+// DefaultFetchTimeout is how long a proxy waits for a decision that may have to ask a Provider over a network, unless its Gateway says
+// otherwise.
+const DefaultFetchTimeout = 3 * time.Second
 
 // DefaultConnectTimeout is how long a connection to an upstream may take, unless the Upstream says otherwise.
 const DefaultConnectTimeout = 2 * time.Second
 
 func (b *builder) gateway(d *document.Document, m *sallyportv1.Gateway) {
-	g := &Gateway{Header: header(d, m.GetMetadata()), Group: m.GetSpec().GetGroup(), AuthorizationTimeout: DefaultAuthorizationTimeout}
-	if timeout := m.GetSpec().GetAuthorization().GetTimeout(); timeout != nil {
-		g.AuthorizationTimeout = timeout.AsDuration()
+	g := &Gateway{Header: header(d, m.GetMetadata()), Group: m.GetSpec().GetGroup()}
+	asked := m.GetSpec().GetAuthorization()
+	g.AuthorizationTimeout = durationOr(asked.GetTimeout(), DefaultAuthorizationTimeout)
+	g.FetchTimeout = max(durationOr(asked.GetFetchTimeout(), DefaultFetchTimeout), g.AuthorizationTimeout)
+	if written := asked.GetFetchTimeout(); written != nil && written.AsDuration() < g.AuthorizationTimeout {
+		b.fail(d, "spec.authorization.fetch_timeout", "is shorter than the timeout of decisions that ask nobody (%v)", g.AuthorizationTimeout)
 	}
 	names := map[string]bool{}
 	for i, l := range m.GetSpec().GetListeners() {
@@ -145,8 +149,10 @@ func (b *builder) listenersDistinct() {
 
 func (b *builder) upstream(d *document.Document, m *sallyportv1.Upstream) {
 	spec := m.GetSpec()
+	version := contentHash(spec)
 	u := &Upstream{
 		Header:         header(d, m.GetMetadata()),
+		Version:        hex.EncodeToString(version[:16]),
 		Addresses:      spec.GetEndpoints().GetAddresses().GetItems(),
 		DNS:            spec.GetEndpoints().GetDns(),
 		HTTP2:          spec.GetProtocol() == sallyportv1.UpstreamProtocol_UPSTREAM_PROTOCOL_HTTP2,

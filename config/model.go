@@ -133,6 +133,8 @@ type Gateway struct {
 	Group string
 	// AuthorizationTimeout bounds one check; always positive.
 	AuthorizationTimeout time.Duration
+	// FetchTimeout bounds one that may have to ask a Provider; never less than AuthorizationTimeout.
+	FetchTimeout time.Duration
 	// Listeners in the order of the file.
 	Listeners []*Listener
 }

@@ -87,6 +87,8 @@ type Introspection struct {
 	Endpoint string
 	// Cache is how long an answer counts at most.
 	Cache time.Duration
+	// WithoutAudience takes tokens whose answer names no audience.
+	WithoutAudience bool
 }
 
 // ProviderClient is who we are to a Provider.

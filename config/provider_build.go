@@ -45,14 +45,16 @@ func (b *builder) provider(d *document.Document, m *sallyportv1.Provider) {
 	}
 	p.Client = b.providerClient(d, spec.GetClient())
 	if asked := spec.GetIntrospection(); asked != nil {
-		p.Introspection = &Introspection{Endpoint: asked.GetEndpoint(), Cache: durationOr(asked.GetCache(), DefaultIntrospectionCache)}
+		p.Introspection = &Introspection{
+			Endpoint: asked.GetEndpoint(), Cache: durationOr(asked.GetCache(), DefaultIntrospectionCache), WithoutAudience: asked.GetWithoutAudience(),
+		}
 	}
 	p.Revoked = b.revokedTokens(d, spec.GetRevoked())
 	b.addresses(d, spec)
 	if spec.GetMint() != nil {
 		b.mint(d, p, spec)
 	} else {
-		b.foreign(d, p)
+		b.foreign(d, p, spec)
 	}
 	b.model.providers[d.Name] = p
 }
@@ -76,7 +78,7 @@ func (b *builder) addresses(d *document.Document, spec *sallyportv1.ProviderSpec
 }
 
 // foreign checks what only another's issuer has.
-func (b *builder) foreign(d *document.Document, p *Provider) {
+func (b *builder) foreign(d *document.Document, p *Provider, spec *sallyportv1.ProviderSpec) {
 	if len(p.Audiences) == 0 {
 		b.fail(d, "spec.audiences", "is missing: without an audience, a token that was made for anybody would be taken")
 	}
@@ -85,6 +87,9 @@ func (b *builder) foreign(d *document.Document, p *Provider) {
 	}
 	if p.KeySet != "" {
 		b.reference(d, "spec.key_set", p.KeySet, ofKeySet)
+		if spec.GetMaxStale() != nil {
+			b.fail(d, "spec.max_stale", "has no effect on a `key_set` of material, which is not fetched from the provider")
+		}
 	}
 	if p.Introspection != nil && p.Client == nil {
 		b.fail(d, "spec.introspection", "needs a `client`: a provider tells of tokens only whom it knows (RFC 7662, section 2.1)")
@@ -112,12 +117,15 @@ func (b *builder) mint(d *document.Document, p *Provider, spec *sallyportv1.Prov
 	}{
 		{"audiences", len(spec.GetAudiences()) > 0}, {"algorithms", len(spec.GetAlgorithms()) > 0}, {"types", len(spec.GetTypes()) > 0},
 		{"accept_id_tokens", spec.GetAcceptIdTokens()}, {"jwks_uri", spec.GetJwksUri() != ""}, {"key_set", spec.GetKeySet() != ""},
-		{"max_stale", spec.GetMaxStale() != nil}, {"truststore", spec.GetTruststore() != ""}, {"token_endpoint", spec.GetTokenEndpoint() != ""},
+		{"claims", spec.GetClaims() != nil}, {"max_stale", spec.GetMaxStale() != nil}, {"truststore", spec.GetTruststore() != ""}, {"token_endpoint", spec.GetTokenEndpoint() != ""},
 		{"introspection", spec.GetIntrospection() != nil}, {"client", spec.GetClient() != nil},
 	} {
 		if other.given {
 			b.fail(d, "spec."+other.field, "has no place beside `mint`: the issuer is ourselves")
 		}
+	}
+	if len(p.Mint.Keys) > 0 && written.GetRotateEvery() != nil {
+		b.fail(d, "spec.mint.rotate_every", "is of keys that are generated, and `keys` are given")
 	}
 	if len(p.Issuers) > 1 {
 		b.fail(d, "spec.issuers[1]", "an issuer of our own has one name")
@@ -149,15 +157,18 @@ func (b *builder) grants(d *document.Document, m *sallyportv1.Provider) {
 	}
 }
 
-// grantParameters are parameters of a request for a token that the program sets itself.
-var grantParameters = []string{
+// reservedParameters are those of a request to a provider that carry a secret, or decide what is asked for.
+var reservedParameters = []string{
 	"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope", "audience", "resource", "assertion",
-	"requested_token_use", "requested_token_type", "subject_token", "subject_token_type", "actor_token", "actor_token_type",
+	"requested_token_use", "requested_token_type", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "token", "token_type_hint",
 }
+
+// ReservedParameters are those of a request to a provider that the program sets itself, and no configuration.
+func ReservedParameters() []string { return slices.Clone(reservedParameters) }
 
 func (b *builder) parameters(d *document.Document, at string, parameters map[string]string) map[string]string {
 	for name := range parameters {
-		if slices.Contains(grantParameters, name) {
+		if slices.Contains(reservedParameters, name) {
 			b.fail(d, fmt.Sprintf("%s[%q]", at, name), "is set by us: say it by the fields that there are")
 		}
 	}
@@ -185,6 +196,9 @@ func (b *builder) providerClient(d *document.Document, m *sallyportv1.ProviderCl
 		case field.name != needed && field.value != "":
 			b.fail(d, "spec.client."+field.name, "is of no use to the authentication of the client, which needs `%s`", needed)
 		}
+	}
+	if c.KeyID != "" && needed != "private_key" {
+		b.fail(d, "spec.client.key_id", "is of no use to the authentication of the client, which signs nothing")
 	}
 	if c.Secret != "" {
 		b.reference(d, "spec.client.secret", c.Secret, ofPrivateKey)

@@ -52,6 +52,15 @@ func TestAProviderIsCompleted(t *testing.T) {
 	}
 }
 
+func TestAnAnswerAboutATokenNeedsAnAudienceUnlessTheConfigurationSaysOtherwise(t *testing.T) {
+	for written, want := range map[string]bool{"{}": false, "{without_audience: true}": true} {
+		model := build(t, tokens().replace("audiences: ['api://persons'], ", "audiences: ['api://persons'], introspection: "+written+", "))
+		if got := model.Provider("corporate").Introspection; got == nil || got.WithoutAudience != want || got.Cache != DefaultIntrospectionCache {
+			t.Errorf("%s: %+v", written, got)
+		}
+	}
+}
+
 func TestTheNameOfAClaimCanBeAPath(t *testing.T) {
 	if got := ClaimName("realm_access.roles").Path(); !slices.Equal(got, []string{"realm_access", "roles"}) {
 		t.Errorf("path %q", got)
@@ -92,6 +101,14 @@ func TestMistakesInProvidersAndTokens(t *testing.T) {
 		"a key of two classes":              {tokens().replace("class: hop", "class: hop, keys: ['file:a.pem']").add("partner.yaml", resource("Provider", "partner", strings.Replace(partner, "class: partner", "class: partner, keys: ['file:a.pem']", 1))).replace("  - {name: all,", "  - {name: keys, match: {exact: /keys}, key_set: partner, policy: users}\n  - {name: all,"), "classes of tokens differ in their keys"},
 		"nobody's audience":                 {tokens().replace("jwt: {providers: [corporate]}", "jwt: {providers: [corporate], audiences: [b]}"), `no Provider here has the audience "b"`},
 		"our own tokens for anybody":        {tokens().add("s.yaml", resource("Policy", "s", "{authenticate: {jwt: {providers: [hop]}}, authorize: [{name: a, everyone: true}]}")).replace("prefix: /v1/persons}, upstreams: [{name: api}], policy: partners", "prefix: /v1/persons}, upstreams: [{name: api}], policy: s"), "spec.authenticate.jwt.audiences: is missing"},
+		"claims of our own tokens":          {tokens().replace("mint: {class: hop}", "mint: {class: hop}, claims: {subject: user}"), "spec.claims: has no place beside `mint`"},
+		"keys that are given and rotate":    {tokens().replace("class: hop", "class: hop, keys: ['file:a.pem'], rotate_every: 24h"), "spec.mint.rotate_every: is of keys that are generated"},
+		"stale material":                    {corporateIs("audiences:", "key_set: 'file:keys.json', max_stale: 1h, audiences:"), "spec.max_stale: has no effect"},
+		"a key that nobody has":             {corporateIs("secret: 'env:SECRET'", "secret: 'env:SECRET', key_id: a"), "spec.client.key_id: is of no use"},
+		"a token as a parameter":            {corporateIs("secret: 'env:SECRET'", "secret: 'env:SECRET', parameters: {token: a}"), "is set by us"},
+		"bound to another name":             {tokens().replace("mint: {audience: sidecar}", "mint: {audience: sidecar, bound_to: 'spiffe://example.org/other'}"), "is no URI of the Certificate"},
+		"a client of no use":                {tokens().replace("user: {exchange: {provider: corporate, audience: 'api://persons'}}, ", ""), "warning: the `client` of the Provider \"corporate\" has no effect"},
+		"less time to fetch than to decide": {tokens().replace("  group: edge\n", "  group: edge\n  authorization: {timeout: 2s, fetch_timeout: 1s}\n"), "spec.authorization.fetch_timeout: is shorter"},
 		"passed for nobody":                 {tokens().replace("anonymous: {mint: {audience: sidecar}}", "anonymous: {pass: true}"), "spec.token.anonymous: there is no token to pass"},
 		"exchanged by a stranger":           {tokens().replace(", client: {id: edge, secret: 'env:SECRET'}", ""), "has no `client`"},
 		"acquired from ourselves":           {tokens().replace("mint: {audience: sidecar}", "acquire: {provider: hop}"), "is ourselves: use `mint`"},
@@ -112,6 +129,7 @@ func TestMistakesInProvidersAndTokens(t *testing.T) {
 		"a role that nobody may assert":     {tokens().replace("token_roles: [person.read]", "token_roles: [admin]"), `warning: the rule "readers": no Provider of the Policy "users" may assert the role "admin"`},
 		"a scope that nobody may assert":    {tokens().replace("token_roles: [person.read]", "scopes: [all]"), `may assert the scope "all"`},
 		"a token's role without a token":    {base().replace("permissions: consumer_roles}]", "permissions: consumer_roles}, {name: b, token_roles: [a]}]"), `warning: the rule "b" lets nobody in: the Policy "partners" asks for no token`},
+		"rules under trial alone":           {tokens().replace("token_roles: [person.read]}", "token_roles: [person.read], shadow: true}"), `warning: the Policy "users" lets nobody in: all of its rules are`},
 		"a Provider that nobody names":      {base().add("p.yaml", resource("Provider", "corporate", corporate)), "warning: no Policy, Upstream or Route names the Provider"},
 		"tokens in plaintext":               {tokens().replace(`{addresses: ["10.0.0.7:8080"]}`, `{addresses: ["10.0.0.7:8080"]}`+"\n  token: {user: {pass: true}}"), "warning: tokens travel to the Upstream \"api\" in plaintext"},
 	} {

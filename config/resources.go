@@ -123,9 +123,12 @@ type Authenticate struct {
 	Tokens []*Provider
 	// Audiences are those that count here; empty for all of the Providers'.
 	Audiences []string
-	Anonymous bool
-	AnyOf     []Authenticate
-	AllOf     []Authenticate
+	// Presenters are the truststores that vouch for whoever presents a token of class hop. Empty means the only one of the TLS entry;
+	// where an entry has several, nobody.
+	Presenters []*Truststore
+	Anonymous  bool
+	AnyOf      []Authenticate
+	AllOf      []Authenticate
 }
 
 // AuthorizeRule lets callers in whom its form describes, where its condition holds; exactly one of the forms is set.
@@ -153,9 +156,12 @@ type ForwardHeader struct {
 	Origin Origin
 }
 
-// Upstream is where requests are sent.
+// Upstream is where requests are sent. Version tells its content apart from that of an earlier Upstream of the same name.
 type Upstream struct {
 	Header
+	// Version is a hash of the Upstream's content, hexadecimal: proxies send it with every check, so that a token for where the
+	// Upstream is now does not go to where it was.
+	Version string
 	// Addresses are IP addresses with ports; empty exactly when DNS is set.
 	Addresses []string
 	// DNS is a host name with a port.

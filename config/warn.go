@@ -53,6 +53,9 @@ func (b *builder) warnOfPolicies() {
 		if !used[p] {
 			b.warnAt(p.Origin, "no rule of any Route uses the Policy %q", p.Name)
 		}
+		if !slices.ContainsFunc(p.Authorize, func(r *AuthorizeRule) bool { return !r.Shadow }) {
+			b.warnAt(p.Origin, "the Policy %q lets nobody in: all of its rules are `shadow: true`", p.Name)
+		}
 		for _, rule := range p.Authorize {
 			if !rule.Everyone && !p.Authenticate.AsksForCertificate() && !p.Authenticate.AsksForToken() {
 				b.warnAt(rule.Origin, "the rule %q lets nobody in: callers of the Policy %q are all anonymous, and no Consumer", rule.Name, p.Name)
@@ -136,6 +139,9 @@ type placedRule struct {
 func (b *builder) rules() []placedRule {
 	var rules []placedRule
 	for _, r := range b.model.Routes() {
+		if r.Gateway == nil {
+			continue // reported where it is written
+		}
 		var entries []*Entry
 		for _, hostname := range r.Hostnames {
 			entries = append(entries, entriesFor(r.Gateway, hostname)...)

@@ -30,7 +30,7 @@ func (u *Upstream) onLoopback() bool {
 
 // warnOfProviders finds Providers that nothing names.
 func (b *builder) warnOfProviders() {
-	used := map[*Provider]bool{}
+	used, clients := map[*Provider]bool{}, map[*Provider]bool{}
 	for _, p := range b.model.Policies() {
 		for provider := range p.Authenticate.Providers {
 			used[provider] = true
@@ -39,14 +39,23 @@ func (b *builder) warnOfProviders() {
 	for _, u := range b.model.Upstreams() {
 		for _, one := range []TokenDisposal{u.Token.Anonymous, u.Token.Certificate, u.Token.User} {
 			used[one.Provider] = true
+			clients[one.Provider] = clients[one.Provider] || one.fetches()
 		}
 	}
 	for _, rule := range b.rules() {
 		used[rule.Issuer] = true
 	}
 	for _, p := range b.model.Providers() {
-		if !used[p] {
+		asked := clients[p] || p.Introspection != nil
+		switch {
+		case !used[p]:
 			b.warnAt(p.Origin, "no Policy, Upstream or Route names the Provider %q", p.Name)
+		case p.Client != nil && !asked:
+			b.warnAt(p.Origin, "the `client` of the Provider %q has no effect: no Upstream acquires or exchanges tokens there, and none are asked about", p.Name)
+		case p.TokenEndpoint != "" && !clients[p]:
+			b.warnAt(p.Origin, "the `token_endpoint` of the Provider %q has no effect: no Upstream acquires or exchanges tokens there", p.Name)
+		case p.KeySet != "" && p.Truststore != nil && !asked:
+			b.warnAt(p.Origin, "the `truststore` of the Provider %q has no effect: its key set is material, and nothing else is asked of it", p.Name)
 		}
 	}
 }

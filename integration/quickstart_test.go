@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -14,53 +15,87 @@ import (
 
 const example = "../examples/partner-certificates"
 
+// quickstarts are the examples that `sallyport dev` brings up by themselves, with what its table of cases must name: not every case may
+// be turned away by the same reason.
+var quickstarts = map[string]struct {
+	directory string
+	named     []string
+}{
+	"partners with certificates": {
+		example, []string{"permission_granted", "permission_missing", "refused", "certificate_untrusted", "misdirected"},
+	},
+	"users with tokens": {
+		exampleWithUsers, []string{"everyone", "scope_held", "scope_missing", "token_missing", "token_expired", "token_audience", "token_binding", "refused"},
+	},
+}
+
 func TestTheQuickstartsCasesComeOutAsExpected(t *testing.T) {
-	folder := shortFolder(t)
-	p := start(t, folder, "dev", "--once", example)
-	if code := p.wait(t); code != 0 {
-		t.Fatalf("exit code %d", code)
-	}
-	text := p.out.String()
-	if !regexp.MustCompile(`\n[0-9]+ passed, 0 failed\n`).MatchString(text) {
-		t.Errorf("it prints:\n%s", text)
-	}
-	for _, expected := range []string{"permission_granted", "permission_missing", "refused", "certificate_untrusted", "misdirected"} {
-		if !strings.Contains(text, expected) {
-			t.Errorf("%s is nowhere in:\n%s", expected, text)
-		}
-	}
-	if left := processesOf(t, folder); len(left) > 0 {
-		t.Errorf("it left processes behind: %s", left)
+	for name, quickstart := range quickstarts {
+		t.Run(name, func(t *testing.T) {
+			folder := shortFolder(t)
+			text := succeed(t, folder, "dev", "--once", quickstart.directory)
+			if !strings.Contains(text, fmt.Sprintf("\n%d passed, 0 failed\n", casesOf(t, quickstart.directory))) {
+				t.Errorf("it prints:\n%s", text)
+			}
+			for _, expected := range quickstart.named {
+				if !strings.Contains(text, expected) {
+					t.Errorf("%s is nowhere in:\n%s", expected, text)
+				}
+			}
+			if left := processesOf(t, folder); len(left) > 0 {
+				t.Errorf("it left processes behind: %s", left)
+			}
+		})
 	}
 }
 
 func TestTwoQuickstartsAtOnceDoNotMeet(t *testing.T) {
-	first, second := start(t, shortFolder(t), "dev", "--once", example), start(t, shortFolder(t), "dev", "--once", example)
-	if a, b := first.wait(t), second.wait(t); a != 0 || b != 0 {
-		t.Errorf("exit codes %d and %d", a, b)
+	for name, quickstart := range quickstarts {
+		t.Run(name, func(t *testing.T) {
+			first, second := start(t, shortFolder(t), "dev", "--once", quickstart.directory), start(t, shortFolder(t), "dev", "--once", quickstart.directory)
+			if a, b := first.wait(t), second.wait(t); a != 0 || b != 0 {
+				t.Errorf("exit codes %d and %d", a, b)
+			}
+		})
 	}
 }
 
 func TestTheTestVerbAgreesWithTheRealEnvoys(t *testing.T) {
-	folder := shortFolder(t)
-	live, simulated := start(t, folder, "dev", "--once", example), start(t, folder, "test", example)
-	if a, b := live.wait(t), simulated.wait(t); a != 0 || b != 0 {
-		t.Fatalf("exit codes %d and %d", a, b)
-	}
-	rows := func(text string) []string {
-		var rows []string
-		for line := range strings.Lines(text) {
-			fields := regexp.MustCompile(` {2,}`).Split(strings.TrimSpace(line), -1)
-			if len(fields) >= 5 { // mark, caller, request, expected, got
-				rows = append(rows, strings.Join(fields[:5], " | "))
+	for name, quickstart := range quickstarts {
+		t.Run(name, func(t *testing.T) {
+			folder := shortFolder(t)
+			live, simulated := start(t, folder, "dev", "--once", quickstart.directory), start(t, folder, "test", quickstart.directory)
+			if a, b := live.wait(t), simulated.wait(t); a != 0 || b != 0 {
+				t.Fatalf("exit codes %d and %d", a, b)
 			}
+			a, b := outcomes(live.out.String()), outcomes(simulated.out.String())
+			if len(a) < casesOf(t, quickstart.directory) || strings.Join(a, "\n") != strings.Join(b, "\n") {
+				t.Errorf("real Envoys:\n%s\nsimulated:\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
+			}
+		})
+	}
+}
+
+// casesOf is how many cases an example has.
+func casesOf(t *testing.T, directory string) int {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(directory, "tests.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(regexp.MustCompile(`(?m)^  - name: `).FindAll(content, -1))
+}
+
+// outcomes are the rows of a table of cases: mark, caller, request, what was expected and what came.
+func outcomes(text string) []string {
+	var rows []string
+	for line := range strings.Lines(text) {
+		fields := regexp.MustCompile(` {2,}`).Split(strings.TrimSpace(line), -1)
+		if len(fields) >= 5 {
+			rows = append(rows, strings.Join(fields[:5], " | "))
 		}
-		return rows
 	}
-	a, b := rows(live.out.String()), rows(simulated.out.String())
-	if strings.Join(a, "\n") != strings.Join(b, "\n") {
-		t.Errorf("real Envoys:\n%s\nsimulated:\n%s", strings.Join(a, "\n"), strings.Join(b, "\n"))
-	}
+	return rows
 }
 
 func TestACaseThatComesOutOtherwiseFailsTheRun(t *testing.T) {
@@ -136,35 +171,43 @@ func TestAnEnvironmentFollowsEditsAndEndsWithoutATrace(t *testing.T) {
 }
 
 func TestAKilledEnvironmentLeavesNoEnvoy(t *testing.T) {
-	folder := shortFolder(t)
-	p := start(t, folder, "dev", example)
-	eventually(t, "it is up", func() bool { return strings.Contains(p.out.String(), "Decisions:") })
-	if len(processesOf(t, folder)) == 0 {
-		t.Fatal("its Envoys cannot be seen")
+	for name, quickstart := range quickstarts {
+		t.Run(name, func(t *testing.T) {
+			folder := shortFolder(t)
+			p := start(t, folder, "dev", quickstart.directory)
+			eventually(t, "it is up", func() bool { return strings.Contains(p.out.String(), "Decisions:") })
+			if len(processesOf(t, folder)) == 0 {
+				t.Fatal("its Envoys cannot be seen")
+			}
+			p.end(t, syscall.SIGKILL)
+			eventually(t, "its Envoys are gone", func() bool { return len(processesOf(t, folder)) == 0 })
+		})
 	}
-	p.end(t, syscall.SIGKILL)
-	eventually(t, "its Envoys are gone", func() bool { return len(processesOf(t, folder)) == 0 })
 }
 
 func TestAnEnvironmentEndsWhenAnEnvoyDoes(t *testing.T) {
-	folder := shortFolder(t)
-	p := start(t, folder, "dev", example)
-	eventually(t, "it is up", func() bool { return strings.Contains(p.out.String(), "Decisions:") })
-	pids := pidsOf(t, folder)
-	if len(pids) != 2 {
-		t.Fatalf("it has %d Envoys", len(pids))
-	}
-	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	if code := p.wait(t); code != 1 {
-		t.Errorf("exit code %d, want 1", code)
-	}
-	if !strings.Contains(p.err.String(), "envoy") {
-		t.Errorf("it does not say why:\n%s", p.err.String())
-	}
-	if left := processesOf(t, folder); len(left) > 0 {
-		t.Errorf("it left processes behind: %s", left)
+	for name, quickstart := range quickstarts {
+		t.Run(name, func(t *testing.T) {
+			folder := shortFolder(t)
+			p := start(t, folder, "dev", quickstart.directory)
+			eventually(t, "it is up", func() bool { return strings.Contains(p.out.String(), "Decisions:") })
+			pids := pidsOf(t, folder)
+			if len(pids) != 2 {
+				t.Fatalf("it has %d Envoys", len(pids))
+			}
+			if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			if code := p.wait(t); code != 1 {
+				t.Errorf("exit code %d, want 1", code)
+			}
+			if !strings.Contains(p.err.String(), "envoy") {
+				t.Errorf("it does not say why:\n%s", p.err.String())
+			}
+			if left := processesOf(t, folder); len(left) > 0 {
+				t.Errorf("it left processes behind: %s", left)
+			}
+		})
 	}
 }
 

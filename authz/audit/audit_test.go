@@ -108,7 +108,7 @@ func TestARecordTellsOfTheTokenAndNeverTheToken(t *testing.T) {
 
 func TestALineIsOneLineWhateverTheCallerWrote(t *testing.T) {
 	record := denial()
-	if got, want := record.Line(), `404 GET /v1/persons/1/alerts  nsp  permission_missing: no role of "nsp" permits it`; got != want {
+	if got, want := record.Line(), `edge  404 GET /v1/persons/1/alerts  nsp  permission_missing: no role of "nsp" permits it`; got != want {
 		t.Errorf("line %q, want %q", got, want)
 	}
 	record.Path = "/a\nb\x1b[31m\u202e"

@@ -184,8 +184,8 @@ func shorten(path string) string {
 
 // Line is the record on one line for people:
 //
-//	403 GET /v1/persons/1/alerts  nsp  permission_missing: no role of "nsp" permits …
-//	403 POST /vessels  corporate:alice  scope_missing: the token of the provider "corporate" …
+//	edge  403 GET /v1/persons/1/alerts  nsp  permission_missing: no role of "nsp" permits …
+//	edge  403 POST /vessels  corporate:alice  scope_missing: the token of the provider "corporate" …
 //	TLS edge/https  CN=mapps  certificate_expired: certificate has expired
 //
 // What cannot be printed is replaced.
@@ -201,6 +201,9 @@ func (r Record) Line() string {
 		who = "-"
 	}
 	line := fmt.Sprintf("%d %s %s  %s  %s", r.Status, r.Method, r.Path, who, r.Reason)
+	if r.Gateway != "" { // a request that passes two has two records
+		line = r.Gateway + "  " + line
+	}
 	if r.Kind == KindHandshake {
 		line = fmt.Sprintf("TLS %s/%s  %s  %s", r.Gateway, r.Listener, who, r.Reason)
 	}

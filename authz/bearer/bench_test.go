@@ -32,7 +32,7 @@ func BenchmarkJudge(b *testing.B) {
 		public := must(jose.NewKey(k.private.Public()))
 		algorithm := read.Header.Algorithm
 		h := newBench(b, corporate())
-		judge := func(b *testing.B, v *bearer.Verifier, token string) {
+		judge := func(b *testing.B, v *verifier, token string) {
 			if got := reasonOf(v.Judge(b.Context(), []string{"corporate"}, nil, token, noon)); got != good {
 				b.Fatal(got)
 			}
@@ -40,7 +40,7 @@ func BenchmarkJudge(b *testing.B) {
 		b.Run(algorithm+"/remembered", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				judge(b, h.Verifier, token)
+				judge(b, h.verifier, token)
 			}
 		})
 		b.Run(algorithm+"/signature-remembered", func(b *testing.B) {

@@ -1,8 +1,6 @@
 package bearer
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -210,7 +208,7 @@ func (r *rules) readConfirmation(t *Token, claims *jose.Claims) *Refusal {
 			t.BoundURI = nameOf(claims.Confirmation["san_uri"])
 			understood = t.BoundURI != ""
 		} else {
-			t.BoundSHA256 = thumbprint(claims.Confirmation["x5t#S256"])
+			t.BoundSHA256 = certificateOf(claims.Confirmation)
 			understood = t.BoundSHA256 != ""
 		}
 	}
@@ -220,15 +218,12 @@ func (r *rules) readConfirmation(t *Token, claims *jose.Claims) *Refusal {
 	return nil
 }
 
-// thumbprint is a SHA-256 in hexadecimal that is written in base64url, in the one way to write it; or empty.
-func thumbprint(value any) string {
-	text, _ := value.(string)
-	if len(text) != base64.RawURLEncoding.EncodedLen(32) || strings.ContainsAny(text, "\r\n") {
-		return ""
-	}
-	sum, err := base64.RawURLEncoding.Strict().DecodeString(text)
+// certificateOf is the SHA-256 in hexadecimal of the certificate that a token is bound to; empty where none is named.
+func certificateOf(confirmation map[string]any) string {
+	thumbprint, _ := confirmation[jose.ConfirmationCertificate].(string)
+	sum, err := jose.CertificateSHA256(thumbprint)
 	if err != nil {
 		return ""
 	}
-	return hex.EncodeToString(sum)
+	return sum
 }

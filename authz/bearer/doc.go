@@ -7,7 +7,8 @@
 //
 // It remembers what is dear, and only what is true of the very bytes: how a token reads, and whether the keys of one set have
 // signed it. Everything else is judged anew at each use, so that nothing remembered outlives a key, a rule, the deny list or the
-// token itself. Only a Provider's word counts for a while, as long as the Provider's configuration says.
+// token itself. Only a Provider's word counts for a while, as long as the Provider's configuration says. How much a Provider is asked is
+// bounded, and made-up tokens keep nobody out whose token it knows.
 //
 // It never decides about a request, never looks for a token anywhere but in the header that it is given, and never tells, logs or
 // shows a token.

@@ -59,10 +59,7 @@ func TestAnExaminationFindsFirstWhatJudgeFinds(t *testing.T) {
 			}
 			in := newKeys()
 			in.put(c.provider.Name, oneKey())
-			verifier, err := bearer.NewVerifier(bearer.Config{Keys: in})
-			if err != nil {
-				t.Fatal(err)
-			}
+			verifier := asks(t, in, nil, 0)
 			verifier.Apply([]*config.Provider{c.provider})
 			verdict := verifier.Judge(t.Context(), []string{c.provider.Name}, c.audiences, c.token, noon)
 			switch refusal := examined.Refusal(); {

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -251,11 +252,27 @@ func active(changes ...object) *idp.Introspection {
 }
 
 // The key sets of the program are such Keys.
-var _ bearer.Keys = (*keyset.Registry)(nil)
+var _ bearer.Keys = (*keyset.View)(nil)
+
+// verifier judges by the Providers that were applied to it last.
+type verifier struct {
+	of   *bearer.Verifier
+	keys bearer.Keys
+	says bearer.Introspector
+	view atomic.Pointer[bearer.View]
+}
+
+func (v *verifier) Apply(providers []*config.Provider) {
+	v.view.Store(v.of.View(providers, v.keys, v.says))
+}
+
+func (v *verifier) Judge(ctx context.Context, providers, audiences []string, token string, now time.Time) *bearer.Verdict {
+	return v.view.Load().Judge(ctx, providers, audiences, token, now)
+}
 
 // bench is a verifier with its fakes.
 type bench struct {
-	*bearer.Verifier
+	*verifier
 	keys *keys
 	says *says
 }
@@ -266,18 +283,26 @@ func newBench(t testing.TB, providers ...*config.Provider) bench {
 	b := bench{keys: newKeys(), says: &says{}}
 	b.keys.put("corporate", oneKey(), rsaKey(), edKey())
 	b.keys.put("edge", edgeKey())
-	b.Verifier = newVerifier(t, b, 100)
+	b.verifier = newVerifier(t, b, 100)
 	b.Apply(providers)
 	return b
 }
 
-func newVerifier(t testing.TB, b bench, size int) *bearer.Verifier {
+func newVerifier(t testing.TB, b bench, size int) *verifier {
 	t.Helper()
-	v, err := bearer.NewVerifier(bearer.Config{Keys: b.keys, Introspector: b.says, CacheSize: size})
+	return asks(t, b.keys, b.says, size)
+}
+
+// asks is a verifier that asks an Introspector, which may be nil.
+func asks(t testing.TB, k bearer.Keys, says bearer.Introspector, size int) *verifier {
+	t.Helper()
+	v, err := bearer.NewVerifier(bearer.Config{Clock: func() time.Time { return noon }, CacheSize: size})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return v
+	made := &verifier{of: v, keys: k, says: says}
+	made.Apply(nil)
+	return made
 }
 
 // judge asks the corporate Provider at noon.

@@ -4,12 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/idp"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/config"
@@ -25,30 +22,39 @@ func TestAnOpaqueTokenIsJudgedByWhatItsProviderSays(t *testing.T) {
 		audiences []string
 		want      reason.Reason
 	}{
-		"active":                           {says: active()},
-		"not active":                       {says: inactive, want: reason.TokenInactive},
-		"no answer at all":                 {says: nil, want: reason.TokenInactive},
-		"active without claims":            {says: &idp.Introspection{Active: true}, want: reason.ProviderUnavailable},
-		"no issuer":                        {says: active(object{"iss": nil})},
-		"another issuer":                   {says: active(object{"iss": "https://elsewhere.example.org"}), want: reason.TokenIssuer},
-		"no audience":                      {says: active(object{"aud": nil})},
-		"no audience, and one is asked":    {says: active(object{"aud": nil}), audiences: []string{"api"}, want: reason.TokenAudience},
-		"no audience, and aud is required": {says: active(object{"aud": nil}), rules: requires("aud"), want: reason.TokenClaimMissing},
-		"another audience":                 {says: active(object{"aud": "elsewhere"}), want: reason.TokenAudience},
-		"the method's audience":            {says: active(), audiences: []string{"api"}},
-		"not the method's audience":        {says: active(), audiences: []string{"other-api"}, want: reason.TokenAudience},
-		"no expiry":                        {says: active(object{"exp": nil})},
-		"expired":                          {says: active(object{"exp": noon.Add(-time.Hour).Unix()}), want: reason.TokenExpired},
-		"not yet valid":                    {says: active(object{"nbf": noon.Add(time.Hour).Unix()}), want: reason.TokenNotYetValid},
-		"bound by a key":                   {says: active(object{"cnf": object{"jkt": "x"}}), want: reason.TokenBinding},
-		"bound to a certificate":           {says: active(object{"cnf": object{"x5t#S256": strings.Repeat("A", 43)}})},
-		"on the deny list":                 {says: active(), rules: func(p *config.Provider) { p.Revoked = []config.RevokedToken{{ID: "id-1"}} }, want: reason.TokenRevoked},
-		"no subject and no client":         {says: active(object{"sub": nil, "client_id": nil}), want: reason.TokenClaimMissing},
-		"a bearer token":                   {says: active(object{"token_type": "Bearer"})},
-		"a DPoP token":                     {says: active(object{"token_type": "DPoP"}), want: reason.ProviderUnavailable},
-		"a refresh token":                  {says: active(object{"typ": "Refresh"}), want: reason.TokenType},
-		"an ID token":                      {says: active(object{"nonce": "n"}), want: reason.TokenType},
-		"a huge answer":                    {says: active(object{"groups": strings.Repeat("g", 9000)}), want: reason.ProviderUnavailable},
+		"active":                        {says: active()},
+		"not active":                    {says: inactive, want: reason.TokenInactive},
+		"no answer at all":              {says: nil, want: reason.TokenInactive},
+		"active without claims":         {says: &idp.Introspection{Active: true}, want: reason.ProviderUnavailable},
+		"no issuer":                     {says: active(object{"iss": nil})},
+		"another issuer":                {says: active(object{"iss": "https://elsewhere.example.org"}), want: reason.TokenIssuer},
+		"no audience":                   {says: active(object{"aud": nil}), want: reason.TokenAudience},
+		"no audience of a bearer token": {says: active(object{"aud": nil, "token_type": "Bearer"}), want: reason.TokenAudience},
+		"no audience, which may be":     {says: active(object{"aud": nil, "token_type": "Bearer"}), rules: withoutAudience},
+		"neither audience nor type":     {says: active(object{"aud": nil}), rules: withoutAudience, want: reason.TokenType},
+		"another audience, if any":      {says: active(object{"aud": "elsewhere", "token_type": "Bearer"}), rules: withoutAudience, want: reason.TokenAudience},
+		"no audience, and one is asked": {says: active(object{"aud": nil, "token_type": "Bearer"}), rules: withoutAudience, audiences: []string{"api"}, want: reason.TokenAudience},
+		"another audience":              {says: active(object{"aud": "elsewhere"}), want: reason.TokenAudience},
+		"the method's audience":         {says: active(), audiences: []string{"api"}},
+		"not the method's audience":     {says: active(), audiences: []string{"other-api"}, want: reason.TokenAudience},
+		"no expiry":                     {says: active(object{"exp": nil}), want: reason.TokenClaimMissing},
+		"no expiry, and no audience":    {says: active(object{"exp": nil, "aud": nil, "token_type": "Bearer"}), rules: withoutAudience, want: reason.TokenClaimMissing},
+		"expired":                       {says: active(object{"exp": noon.Add(-time.Hour).Unix()}), want: reason.TokenExpired},
+		"not yet valid":                 {says: active(object{"nbf": noon.Add(time.Hour).Unix()}), want: reason.TokenNotYetValid},
+		"bound by a key":                {says: active(object{"cnf": object{"jkt": "x"}}), want: reason.TokenBinding},
+		"bound to a certificate":        {says: active(object{"cnf": object{"x5t#S256": strings.Repeat("A", 43)}})},
+		"on the deny list":              {says: active(), rules: func(p *config.Provider) { p.Revoked = []config.RevokedToken{{ID: "id-1"}} }, want: reason.TokenRevoked},
+		"no subject and no client":      {says: active(object{"sub": nil, "client_id": nil}), want: reason.TokenClaimMissing},
+		"a bearer token":                {says: active(object{"token_type": "Bearer"})},
+		"an access token":               {says: active(object{"token_type": "access_token"})},
+		"a DPoP token":                  {says: active(object{"token_type": "DPoP"}), want: reason.TokenType},
+		"a type that is no text":        {says: active(object{"token_type": 1}), want: reason.TokenType},
+		"a refresh token":               {says: active(object{"token_type": "refresh_token"}), want: reason.TokenType},
+		"a refresh token, by its typ":   {says: active(object{"typ": "Refresh"}), want: reason.TokenType},
+		"a refresh token, by its use":   {says: active(object{"token_type": "Bearer", "token_use": "refresh_token"}), want: reason.TokenType},
+		"an access token, by its use":   {says: active(object{"token_type": "Bearer", "token_use": "access_token"})},
+		"an ID token":                   {says: active(object{"nonce": "n"}), want: reason.TokenType},
+		"a huge answer":                 {says: active(object{"groups": strings.Repeat("g", 9000)}), want: reason.ProviderUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if one.rules == nil {
@@ -69,13 +75,7 @@ func TestAnOpaqueTokenIsJudgedByWhatItsProviderSays(t *testing.T) {
 	}
 }
 
-func TestATokenWhoseEndIsNotToldEndsSoon(t *testing.T) {
-	b := newBench(t, corporate(introspects))
-	b.says.set(opaque, active(object{"exp": nil}))
-	if got := b.judge(t, opaque).Token.Expires; !got.Equal(noon.Add(time.Minute)) {
-		t.Errorf("expires %s", got)
-	}
-}
+func withoutAudience(p *config.Provider) { p.Introspection.WithoutAudience = true }
 
 func TestNoProviderIsShownATokenThatIsNotItsOwn(t *testing.T) {
 	other := partner(introspects)
@@ -120,6 +120,7 @@ func TestAJWTOfAProviderThatIsAskedMustBeActiveToo(t *testing.T) {
 	}{
 		"active":             {says: active()},
 		"no longer active":   {says: &idp.Introspection{}, want: reason.TokenInactive},
+		"of another kind":    {says: active(object{"token_type": "refresh_token"}), want: reason.TokenType},
 		"ended before":       {says: active(object{"exp": 1}), want: reason.TokenExpired},
 		"cannot be asked":    {fails: errBroken, want: reason.ProviderUnavailable},
 		"is away, by kind":   {fails: &idp.Error{Kind: idp.Unreachable}, want: reason.ProviderUnavailable},
@@ -136,10 +137,7 @@ func TestAJWTOfAProviderThatIsAskedMustBeActiveToo(t *testing.T) {
 	}
 	t.Run("nobody asks", func(t *testing.T) {
 		b := newBench(t)
-		v, err := bearer.NewVerifier(bearer.Config{Keys: b.keys})
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := asks(t, b.keys, nil, 0)
 		v.Apply([]*config.Provider{corporate(introspects)})
 		if got := reasonOf(v.Judge(t.Context(), []string{"corporate"}, nil, token, noon)); got != reason.ProviderUnavailable {
 			t.Errorf("refused for %q", got)
@@ -183,88 +181,4 @@ func TestAnAnswerCountsAsLongAsTheConfigurationSays(t *testing.T) {
 	b.Apply([]*config.Provider{corporate(introspects, func(p *config.Provider) { p.Introspection.Cache = 0 })})
 	at(150*time.Second, good, 8)
 	at(150*time.Second, good, 9)
-}
-
-// waiting is an Introspector that answers when it is let.
-type waiting struct {
-	asked   atomic.Int32
-	waits   atomic.Int32
-	most    atomic.Int32 // that waited at once
-	arrived chan struct{}
-	release chan struct{}
-}
-
-func (w *waiting) Introspect(ctx context.Context, _, _ string) (*idp.Introspection, error) {
-	w.asked.Add(1)
-	defer w.waits.Add(-1)
-	for waits := w.waits.Add(1); ; {
-		if most := w.most.Load(); waits <= most || w.most.CompareAndSwap(most, waits) {
-			break
-		}
-	}
-	w.arrived <- struct{}{}
-	select {
-	case <-w.release:
-		return active(), nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func TestManyWhoAskAboutOneTokenShareTheQuestion(t *testing.T) {
-	w := &waiting{arrived: make(chan struct{}, 1), release: make(chan struct{})}
-	v, err := bearer.NewVerifier(bearer.Config{Keys: newKeys(), Introspector: w})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.Apply([]*config.Provider{corporate(introspects)})
-	ask := func(ctx context.Context) reason.Reason {
-		return reasonOf(v.Judge(ctx, []string{"corporate"}, nil, opaque, noon))
-	}
-	impatient, leave := context.WithCancel(t.Context())
-	first := make(chan reason.Reason, 1)
-	go func() { first <- ask(impatient) }()
-	<-w.arrived
-	leave() // the question goes on without the one who has put it
-	if got := <-first; got != reason.ProviderUnavailable {
-		t.Errorf("who did not wait is refused for %q", got)
-	}
-	var all sync.WaitGroup
-	for range 50 {
-		all.Go(func() {
-			if got := ask(t.Context()); got != good {
-				t.Errorf("refused for %q", got)
-			}
-		})
-	}
-	close(w.release)
-	all.Wait()
-	if asked := w.asked.Load(); asked != 1 {
-		t.Errorf("asked %d times", asked)
-	}
-}
-
-func TestAFloodOfOpaqueTokensAsksOneProviderNoMoreThanSoMuchAtOnce(t *testing.T) {
-	w := &waiting{arrived: make(chan struct{}, 1000), release: make(chan struct{})}
-	v, err := bearer.NewVerifier(bearer.Config{Keys: newKeys(), Introspector: w})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.Apply([]*config.Provider{corporate(introspects)})
-	var all sync.WaitGroup
-	for i := range 200 {
-		all.Go(func() { v.Judge(t.Context(), []string{"corporate"}, nil, fmt.Sprintf("opaque-%d", i), noon) })
-	}
-	for range 64 {
-		<-w.arrived
-	}
-	for range 200 - 64 {
-		w.release <- struct{}{}
-		<-w.arrived
-	}
-	close(w.release)
-	all.Wait()
-	if asked, most := w.asked.Load(), w.most.Load(); asked != 200 || most != 64 {
-		t.Errorf("asked %d times, and %d at once", asked, most)
-	}
 }

@@ -57,6 +57,7 @@ func TestATokenIsJudgedByItsProvidersRules(t *testing.T) {
 		"of a type with its whole name":  {header: object{"typ": "application/AT+JWT"}},
 		"without type":                   {header: object{"typ": nil}},
 		"of another type":                {header: object{"typ": "hop+jwt"}, want: reason.TokenType},
+		"of a development issuer":        {header: object{"typ": "dev+jwt"}, want: reason.TokenType},
 		"an id token by its type":        {header: object{"typ": "id+jwt"}, want: reason.TokenType},
 		"a logout token by its type":     {header: object{"typ": "logout+jwt"}, want: reason.TokenType},
 		"untyped, where that is no type": {rules: func(p *config.Provider) { p.Types = []string{"at+jwt"} }, header: object{"typ": nil}, want: reason.TokenType},

@@ -11,7 +11,7 @@ import (
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
-// rules are a Provider's, made ready. They are immutable, but for the flights.
+// rules are a Provider's, made ready. They are immutable once a View has them, but for what stands at the desk.
 type rules struct {
 	provider *config.Provider
 	quoted   string // the Provider's name, for people
@@ -21,10 +21,10 @@ type rules struct {
 	required                         []claimName
 	subject, clientID, roles, scopes []claimName
 	revoked                          revocations
-	// asked tells whom the Provider's introspection asks, and as whom, from others of the same name.
+	// asked tells whom the Provider's introspection asks, and as whom, from others of the same name; empty where it is not asked.
 	asked string
-	// flights holds one for each question that is under way.
-	flights chan struct{}
+	// desk is where it is asked; nil where it is not.
+	desk *desk
 }
 
 func newRules(p *config.Provider) *rules {
@@ -33,7 +33,6 @@ func newRules(p *config.Provider) *rules {
 		ours: p.Mint != nil, hop: p.Mint != nil && p.Mint.Class == sallyportv1.TokenClass_TOKEN_CLASS_HOP,
 		required: claimNames(p.RequiredClaims), subject: claimNames(p.Claims.Subject), clientID: claimNames(p.Claims.ClientID),
 		roles: claimNames(p.Claims.Roles), scopes: claimNames(p.Claims.Scopes), revoked: newRevocations(p.Revoked),
-		flights: make(chan struct{}, maxFlights),
 	}
 	if p.Introspection != nil {
 		r.asked = askedOf(p)

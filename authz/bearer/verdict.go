@@ -40,8 +40,8 @@ type Token struct {
 	Roles, Scopes []string
 	// IssuedAt is zero where the token does not say it.
 	IssuedAt time.Time
-	// Expires is never zero. A token is accepted until the Provider's leeway has passed as well. That of a token which was asked
-	// about, and whose end the Provider does not tell, is a minute after it was asked.
+	// Expires is never zero. A token is accepted until the Provider's leeway has passed as well. Each answer about a token that its
+	// Provider is asked about may tell another end.
 	Expires time.Time
 	// Claims are all claims, the registered ones too. The values are string, bool, nil, int64, float64, []any and map[string]any.
 	Claims map[string]any

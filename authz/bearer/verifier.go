@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-project/sallyport/authz/idp"
@@ -15,7 +14,7 @@ import (
 	"github.com/sallyport-project/sallyport/config"
 )
 
-// Keys are the key sets in force. A *keyset.Registry is one.
+// Keys are the key sets in force. A *keyset.View is such.
 type Keys interface {
 	// Keys is the set of a Provider; false if it has none at all. It does not wait.
 	Keys(provider string) (keyset.Set, bool)
@@ -28,27 +27,25 @@ type Introspector interface {
 	Introspect(ctx context.Context, provider, token string) (*idp.Introspection, error)
 }
 
-// Config is what a Verifier needs.
+// Config is what a Verifier needs. Every field has a default.
 type Config struct {
-	Keys Keys
-	// Introspector may be nil where no Provider is asked about tokens. A Provider that should be is unavailable then.
-	Introspector Introspector
+	// Clock is time.Now if nil. Tokens are judged by the moment that Judge is given; the clock says how long a Provider that fails is
+	// left alone.
+	Clock func() time.Time
 	// CacheSize is how many accepted tokens are remembered at most; DefaultCacheSize if zero.
 	CacheSize int
 }
 
-// Verifier judges tokens. It is safe for concurrent use.
+// Verifier remembers what is dear to find out about tokens, for all Views of it. It is safe for concurrent use.
 type Verifier struct {
-	keys    Keys
 	memory  *memory
 	answers *answers
-	applied atomic.Pointer[map[string]*rules]
 }
 
-// NewVerifier makes a verifier, which refuses every token until Apply tells it of Providers.
+// NewVerifier makes a Verifier that remembers nothing yet.
 func NewVerifier(c Config) (*Verifier, error) {
-	if c.Keys == nil {
-		return nil, errors.New("judging tokens needs key sets")
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.CacheSize == 0 {
 		c.CacheSize = DefaultCacheSize
@@ -57,22 +54,30 @@ func NewVerifier(c Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	answers, err := newAnswers(c.Introspector, c.CacheSize)
+	answers, err := newAnswers(c.Clock, c.CacheSize)
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{keys: c.Keys, memory: memory, answers: answers}
-	v.Apply(nil)
-	return v, nil
+	return &Verifier{memory: memory, answers: answers}, nil
 }
 
-// Apply takes the Providers by which tokens are judged from now on, all at once. They are not to be changed afterwards.
-func (v *Verifier) Apply(providers []*config.Provider) {
-	applied := make(map[string]*rules, len(providers))
+// View judges tokens by certain Providers, their keys and their word, and by nothing that comes later. It is safe for concurrent use.
+type View struct {
+	*Verifier
+	keys         Keys
+	introspector Introspector
+	rules        map[string]*rules
+}
+
+// View makes one. Neither the Providers nor, by identity, what keys and introspector give may become another's afterwards. The
+// introspector may be nil where no Provider is asked about tokens; one that should be is unavailable then.
+func (v *Verifier) View(providers []*config.Provider, keys Keys, introspector Introspector) *View {
+	made := &View{Verifier: v, keys: keys, introspector: introspector, rules: make(map[string]*rules, len(providers))}
 	for _, p := range providers {
-		applied[p.Name] = newRules(p)
+		made.rules[p.Name] = newRules(p)
 	}
-	v.applied.Store(&applied)
+	v.answers.open(made.rules)
+	return made
 }
 
 // Judge finds among the named Providers the one whose token it is, and judges it at a moment. Audiences, if there are any, narrow
@@ -80,17 +85,16 @@ func (v *Verifier) Apply(providers []*config.Provider) {
 // where a key has to be fetched or the Provider asked.
 //
 // Of several Providers with the token's issuer the first that accepts it counts, and else the most telling refusal.
-func (v *Verifier) Judge(ctx context.Context, providers, audiences []string, token string, now time.Time) *Verdict {
+func (v *View) Judge(ctx context.Context, providers, audiences []string, token string, now time.Time) *Verdict {
 	switch {
 	case now.IsZero():
 		return refused(&Refusal{reason.Internal, "there is no time to judge the token by"})
 	case len(token) > jose.MaxTokenSize:
 		return refused(tooLarge())
 	}
-	j := &judging{Verifier: v, ctx: ctx, audiences: audiences, raw: token, sum: sha256.Sum256([]byte(token)), now: now}
-	applied := *v.applied.Load()
+	j := &judging{View: v, ctx: ctx, audiences: audiences, raw: token, sum: sha256.Sum256([]byte(token)), now: now}
 	for _, name := range providers {
-		if r := applied[name]; r != nil {
+		if r := v.rules[name]; r != nil {
 			j.named = append(j.named, r)
 		} else {
 			j.unknown = true
@@ -104,14 +108,14 @@ func (v *Verifier) Judge(ctx context.Context, providers, audiences []string, tok
 
 // judging is the judgement of one token.
 type judging struct {
-	*Verifier
+	*View
 	ctx       context.Context // of the call
 	audiences []string
 	raw       string
 	sum       [sha256.Size]byte // of raw
 	now       time.Time
 	named     []*rules
-	// unknown is set where a Provider of the policy is none of those that were applied.
+	// unknown is set where a Provider of the policy is none of the view's.
 	unknown bool
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/url"
 	"strings"
+
+	"github.com/sallyport-project/sallyport/config"
 )
 
 // Types of grants and tokens, by their registered names.
@@ -84,12 +86,10 @@ func set(form url.Values, name, value string) {
 	}
 }
 
-// reserved are the parameters that no configuration can set: they carry secrets, or decide what is asked for.
-var reserved = []string{
-	"grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type",
-	"assertion", "requested_token_use", "subject_token", "subject_token_type", "actor_token", "actor_token_type", "token",
-}
+// reserved are the parameters that no configuration can set.
+var reserved = config.ReservedParameters()
 
+// reservedIn names one of them, or is empty.
 func reservedIn(parameters url.Values) string {
 	for _, name := range reserved {
 		if parameters.Has(name) {

@@ -92,19 +92,19 @@ func (r *Registry) start(ctx context.Context, e *entry, now time.Time, run func(
 // after the fetch that is under way, or one that it starts, of which there is one in 30 seconds at most for a provider,
 // whatever the number of callers and keys. Within that time, and for a static set, it returns at once. It waits no longer than
 // its context; the fetch goes on without it. It is false if there is no such provider. It needs no Run.
-func (r *Registry) Missing(ctx context.Context, name, kid string) (Set, bool) {
-	e := (*r.index.Load())[name]
+func (v *View) Missing(ctx context.Context, name, kid string) (Set, bool) {
+	e := v.entries[name]
 	if e == nil {
 		return Set{}, false
 	}
-	flight := r.flightFor(context.WithoutCancel(ctx), e, kid)
+	flight := v.registry.flightFor(context.WithoutCancel(ctx), e, kid)
 	if flight != nil {
 		select {
 		case <-flight:
 		case <-ctx.Done():
 		}
 	}
-	return e.inForce(r.config.Clock()), true
+	return e.inForce(v.registry.config.Clock()), true
 }
 
 // flightFor returns the fetch to wait for, or nil if there is none.
@@ -189,7 +189,7 @@ func (r *Registry) note(e *entry, got outcome) {
 		e.failures++
 		e.next = now.Add(r.config.Jitter(retryAfter(e.failures)))
 		if e.spoil(now, got.err.Error()) {
-			r.config.Logger.Warn("a provider's key set cannot be fetched", "provider", e.name, "error", got.err, "until", e.current.Load().Until)
+			r.warn(e, got.err)
 		}
 		return
 	}
@@ -208,6 +208,16 @@ func (r *Registry) note(e *entry, got outcome) {
 	} else if before.Stale {
 		r.config.Logger.Info("a provider's key set is fetched again", "provider", e.name)
 	}
+}
+
+// warn tells of a fetch that failed, and what that means for callers.
+func (r *Registry) warn(e *entry, err error) {
+	now := e.current.Load()
+	if now.KeySet == nil {
+		r.config.Logger.Warn("a provider's key set cannot be fetched, and there is none: its tokens are answered 503", "provider", e.name, "error", err)
+		return
+	}
+	r.config.Logger.Warn("a provider's key set cannot be fetched: the last good one serves", "provider", e.name, "error", err, "until", now.Until)
 }
 
 // retryAfter is how long to wait after a number of failures in a row.

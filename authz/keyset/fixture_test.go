@@ -92,9 +92,13 @@ func (p *provider) count() int {
 type registry struct {
 	*testing.T
 	*Registry
+	*View
 	*provider
 	folder string
 }
+
+// Apply takes other providers into force.
+func (r *registry) Apply(specs []Spec) { r.View = r.Registry.Apply(specs) }
 
 func newRegistry(t *testing.T, folder string, kids ...string) *registry {
 	r := &registry{T: t, folder: folder, provider: &provider{data: set(kids...), maxAge: -1}}

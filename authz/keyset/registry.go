@@ -116,9 +116,17 @@ func sooner(wait time.Duration) time.Duration {
 	return wait - time.Duration(rand.Int64N(int64(wait/4)+1)) //nolint:gosec // nothing depends on it
 }
 
+// View is the sets of the providers that one Apply has named, as they are at each moment. A provider that has since become another,
+// by its identity, has there what it had: whoever judges by the rules of one Apply meets the keys of no other. Its methods may be
+// called at the same time.
+type View struct {
+	registry *Registry
+	entries  map[string]*entry
+}
+
 // Apply replaces what is kept. A provider that is still the same, by name and identity, keeps its set, and may have another
 // source. A new one begins with what is on disk. Nothing is fetched by Apply itself.
-func (r *Registry) Apply(specs []Spec) {
+func (r *Registry) Apply(specs []Spec) *View {
 	now := r.config.Clock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -145,6 +153,7 @@ func (r *Registry) Apply(specs []Spec) {
 		r.tell()
 	}
 	r.wakeUp()
+	return &View{registry: r, entries: after}
 }
 
 func (s Spec) withDefaults() Spec {
@@ -158,12 +167,12 @@ func (s Spec) withDefaults() Spec {
 }
 
 // Keys returns what is in force for a provider, and false if there is no such provider. It takes no lock.
-func (r *Registry) Keys(name string) (Set, bool) {
-	e := (*r.index.Load())[name]
+func (v *View) Keys(name string) (Set, bool) {
+	e := v.entries[name]
 	if e == nil {
 		return Set{}, false
 	}
-	return e.inForce(r.config.Clock()), true
+	return e.inForce(v.registry.config.Clock()), true
 }
 
 // Watch returns a channel that is closed when some set has changed: another one, none any more, or of another provider. Ask

@@ -105,6 +105,28 @@ func TestAProviderThatIsNoLongerConfiguredHasNoKeys(t *testing.T) {
 	})
 }
 
+func TestAViewOfBeforeHasTheKeysThatItsProviderHadThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegistry(t, "", "a")
+		r.Missing(t.Context(), "idp", "a")
+		before := r.View
+		other := r.spec()
+		other.Identity, other.Source = "https://other.example.org", &provider{data: set("b"), maxAge: -1}
+		r.Apply([]Spec{other})
+		r.Missing(t.Context(), "idp", "b")
+		r.want("b")
+		if got, _ := before.Missing(t.Context(), "idp", "b"); !slices.Equal(got.KeySet.KeyIDs(), []string{"a"}) {
+			t.Errorf("by the view of before: %v", got.KeySet.KeyIDs())
+		}
+		same := r.View
+		r.Apply([]Spec{other})
+		r.Registry.Apply(nil)
+		if got, found := same.Keys("idp"); !found || got.KeySet.Len() != 1 {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
 func TestMaterialIsASetThatIsNeverFetchedNorKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegistry(t, t.TempDir())

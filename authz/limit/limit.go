@@ -1,4 +1,5 @@
-// Package limit owns how often consumers may call: a token bucket for each Consumer that has a rate_limit.
+// Package limit owns how often consumers may call: a token bucket for each Consumer that has a rate_limit, and others of one size for
+// each Consumer (Uniform), for what all of them may do so often and no more.
 //
 // Every authorization process counts for itself, and so does every gateway that is not served by the same process: a limit of
 // 100 is up to 200 where two processes share the load. What is counted are requests that their policy lets in, at each
@@ -36,16 +37,33 @@ func New(consumers []*config.Consumer, before *Buckets) *Buckets {
 		if c.RateLimit == nil {
 			continue
 		}
-		now := *c.RateLimit
-		made := &bucket{settings: now, limiter: rate.NewLimiter(rate.Limit(float64(now.Requests)/now.Per.Seconds()), now.Burst)}
-		if before != nil {
-			if old := before.byConsumer[c.Name]; old != nil && old.sameAs(now) {
-				made.limiter = old.limiter
-			}
-		}
-		b.byConsumer[c.Name] = made
+		b.add(c.Name, *c.RateLimit, before)
 	}
 	return b
+}
+
+// Uniform makes a bucket of one size for each of these consumers, whatever its own limit is. Those of before are kept as New keeps
+// them.
+func Uniform(consumers []*config.Consumer, each config.RateLimit, before *Buckets) *Buckets {
+	b := &Buckets{byConsumer: make(map[string]*bucket, len(consumers))}
+	for _, c := range consumers {
+		b.add(c.Name, each, before)
+	}
+	return b
+}
+
+// add makes the bucket of a consumer, or keeps what is left of the one before.
+func (b *Buckets) add(consumer string, settings config.RateLimit, before *Buckets) {
+	made := &bucket{settings: settings}
+	if before != nil {
+		if old := before.byConsumer[consumer]; old != nil && old.sameAs(settings) {
+			made.limiter = old.limiter
+		}
+	}
+	if made.limiter == nil {
+		made.limiter = rate.NewLimiter(rate.Limit(float64(settings.Requests)/settings.Per.Seconds()), settings.Burst)
+	}
+	b.byConsumer[consumer] = made
 }
 
 // sameAs tells whether a limit says the same, wherever it is written.

@@ -107,6 +107,23 @@ func TestALimitThatStaysTheSameGoesOnCounting(t *testing.T) {
 	}
 }
 
+func TestAUniformLimitIsEachConsumersWhateverItsOwnIs(t *testing.T) {
+	each := config.RateLimit{Requests: 5, Burst: 3, Per: time.Second}
+	b := limit.Uniform(limited(1, 1, time.Hour), each, nil)
+	if got, last := take(b, 10, noon); got != 3 || last.RetryAfter != 200*time.Millisecond {
+		t.Errorf("%d let in, the next one after %v", got, last.RetryAfter)
+	}
+	if q := b.Take("nsp", noon); q.Exceeded() { // which has no limit of its own
+		t.Error("another's requests count")
+	}
+	if q := b.Take("nobody", noon); q != nil {
+		t.Errorf("nobody has %+v", q)
+	}
+	if got, _ := take(limit.Uniform(limited(2, 2, time.Hour), each, b), 10, noon); got != 0 {
+		t.Errorf("with the next configuration %d more are let in", got)
+	}
+}
+
 func TestManyAtOnceAreCountedExactly(t *testing.T) {
 	b := limit.New(limited(100, 100, time.Hour), nil)
 	var letIn atomic.Int64

@@ -3,12 +3,15 @@ package mint
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// Answer is what the token endpoint answers. It may hold a token: print its String, never its Body.
+// Answer is what an issuer of our own answers: its token endpoint, or with a document. It may hold a token: print its String, never its
+// Body.
 type Answer struct {
 	// Status is the HTTP status.
 	Status int
@@ -17,32 +20,57 @@ type Answer struct {
 	// Body is JSON.
 	Body []byte
 
-	// Error is the error code of RFC 6749 section 5.2; empty where a token was issued. Detail says more, in fixed words.
+	// Error is the error code of RFC 6749 section 5.2; empty where there is no error. Detail says more, in fixed words; it is empty
+	// where a token was issued.
 	Error, Detail string
 	// Err is why no token could be made although one was due; nil otherwise. It is for the log and not for the caller.
 	Err error
-	// Audience, Scopes and Expires are those of the token that was issued.
-	Audience string
-	Scopes   []string
-	Expires  time.Time
+	// ID, Audience, Scopes and Expires are those of the token that was issued; zero where none was.
+	ID, Audience string
+	Scopes       []string
+	Expires      time.Time
 }
 
 // Header is a header of an answer.
 type Header struct{ Name, Value string }
 
 // Issued tells whether there is a token in it.
-func (a Answer) Issued() bool { return a.Error == "" && a.Status == http.StatusOK }
+func (a Answer) Issued() bool { return !a.Expires.IsZero() }
 
 // String tells what was answered, without the token.
 func (a Answer) String() string {
-	if a.Issued() {
-		return fmt.Sprintf("%d, a token for %s until %s", a.Status, a.Audience, a.Expires.UTC().Format(time.RFC3339))
+	switch {
+	case a.Issued():
+		return fmt.Sprintf("%d, the token %s for %s with the scopes %q until %s", a.Status, a.ID, a.Audience, a.Scopes, a.Expires.UTC().Format(time.RFC3339))
+	case a.Error != "":
+		return fmt.Sprintf("%d %s: %s", a.Status, a.Error, a.Detail)
 	}
-	return fmt.Sprintf("%d %s: %s", a.Status, a.Error, a.Detail)
+	return a.Detail
 }
 
 // GoString keeps the token out of %#v.
 func (a Answer) GoString() string { return "mint.Answer{" + a.String() + "}" }
+
+// Document answers with what everybody may read, and keep for a time that is short beside that for which keys are published before
+// they sign. The detail says what it is.
+func Document(contentType string, body []byte, detail string) Answer {
+	return Answer{
+		Status: http.StatusOK, Body: body, Detail: detail,
+		Headers: []Header{{"content-type", contentType}, {"cache-control", "public, max-age=300"}},
+	}
+}
+
+// TooOften answers who asks for more tokens than it may, and can ask again after a time. RFC 6749 has no code for it: this one says
+// of those that there are what a client is to do.
+func TooOften(retryAfter time.Duration) Answer {
+	answer := (&refusal{http.StatusTooManyRequests, temporarilyUnavailable, "the client asks for tokens too often"}).answer()
+	wait := max(1, int64(math.Ceil(retryAfter.Seconds()))) // rounded up, so that who waits for so long has waited long enough
+	answer.Headers = append(answer.Headers, Header{"retry-after", strconv.FormatInt(wait, 10)})
+	return answer
+}
+
+// temporarilyUnavailable is borrowed from RFC 6749 section 4.1.2.1: section 5.2 has no code for what will pass.
+const temporarilyUnavailable = "temporarily_unavailable"
 
 // refusal is why there is no token. Its texts are fixed: none quotes the request, and a description has no quotation marks and
 // backslashes (RFC 6749, section 5.2).

@@ -1,8 +1,6 @@
 package mint
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/identity"
+	"github.com/sallyport-project/sallyport/authz/jose"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
@@ -21,11 +21,21 @@ const (
 	maxExtra  = 2 << 10 // bytes of Extra in JSON
 )
 
+// Subjects of tokens of our own, as decisions name their callers.
+const (
+	// SubjectAnonymous is that of callers of whom nothing is known.
+	SubjectAnonymous = "anonymous"
+	// SubjectConsumer begins that of a Consumer; its name follows.
+	SubjectConsumer = "consumer:"
+)
+
 // Claims are what a token says beside who made it and when.
 type Claims struct {
 	// Subject is whom the token is about: `anonymous`, `consumer:<name>`, `certificate:<truststore>:<subject>` or
 	// `token:<provider>:<subject>`, as the decision names its caller. It is wanted.
 	Subject string
+	// ID is the token's own (RFC 7519, section 4.1.7); a random one if empty.
+	ID string
 	// ClientID is to whom it is issued; the Subject if empty.
 	ClientID string
 	// Audience is whom it is for. It is wanted.
@@ -40,7 +50,7 @@ type Claims struct {
 	// stands there.
 	Extra map[string]any
 	// Certificate of the caller, by which the next hop can ask again whether it was revoked; nil if there is none.
-	Certificate *CertificateReference
+	Certificate *identity.Reference
 	// NotAfter is the end of what the token is made for, as the caller's certificate or token. Zero is no bound.
 	NotAfter time.Time
 }
@@ -57,7 +67,7 @@ type Confirmation struct {
 // own are the claims that are a token's own business, and those that tell other kinds of tokens: no Extra is one of them.
 var own = []string{
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "typ", "client_id", "azp", "act", "may_act", "cnf", "scope", "scp", "roles",
-	"certificate", "nonce", "at_hash", "c_hash", "s_hash", "sid", "events",
+	claimCertificate, "nonce", "at_hash", "c_hash", "s_hash", "sid", "events",
 }
 
 // check wants the claims to be whole and bounded.
@@ -136,11 +146,11 @@ func (c Claims) encode() (map[string]any, error) {
 		claims["roles"] = c.Roles
 	}
 	if c.Certificate != nil {
-		certificate, err := c.Certificate.encode()
+		certificate, err := encodeReference(c.Certificate)
 		if err != nil {
 			return nil, err
 		}
-		claims["certificate"] = certificate
+		claims[claimCertificate] = certificate
 	}
 	confirmation, err := c.Confirmation.encode()
 	claims["cnf"] = confirmation
@@ -151,16 +161,6 @@ func (c Confirmation) encode() (map[string]any, error) {
 	if c.URI != "" {
 		return map[string]any{"san_uri": c.URI}, nil
 	}
-	thumbprint, err := thumbprintOf(c.CertificateSHA256)
-	return map[string]any{"x5t#S256": thumbprint}, err
-}
-
-// thumbprintOf writes a SHA-256 in hexadecimal as RFC 8705 section 3.1 has it.
-func thumbprintOf(sha256 string) (string, error) {
-	const size = 32
-	sum, err := hex.DecodeString(sha256)
-	if err != nil || len(sum) != size {
-		return "", errors.New("what it is bound to is no SHA-256 of a certificate in hexadecimal")
-	}
-	return base64.RawURLEncoding.EncodeToString(sum), nil
+	thumbprint, err := jose.CertificateThumbprint(c.CertificateSHA256)
+	return map[string]any{jose.ConfirmationCertificate: thumbprint}, err
 }

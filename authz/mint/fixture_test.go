@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/jose"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/signingkey"
@@ -86,6 +87,6 @@ func verify(t testing.TB, i *Issuer, token string) *jose.Token {
 func hop() Claims {
 	return Claims{
 		Subject: "consumer:mapps", ClientID: edge, Audience: "visits-api", Actor: edge, Confirmation: Confirmation{URI: edge},
-		Certificate: &CertificateReference{Truststore: "partners", SHA256: certificate, Issuer: "CN=Partners,O=Example", Serial: "1f00"},
+		Certificate: &identity.Reference{Truststore: "partners", SHA256: certificate, Issuer: "CN=Partners,O=Example", Serial: "1f00"},
 	}
 }

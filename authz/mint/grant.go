@@ -40,16 +40,19 @@ func (i *Issuer) Grant(r GrantRequest, now time.Time) Answer {
 	if refused != nil {
 		return refused.answer()
 	}
+	id := newID()
 	token, expires, err := i.Mint(Claims{
-		Subject: "consumer:" + r.Consumer.Name, ClientID: r.Consumer.Name, Audience: wanted.audience, Scopes: wanted.scopes,
+		ID: id, Subject: SubjectConsumer + r.Consumer.Name, ClientID: r.Consumer.Name, Audience: wanted.audience, Scopes: wanted.scopes,
 		Confirmation: Confirmation{CertificateSHA256: r.CertificateSHA256}, NotAfter: earliest(r.CertificateNotAfter, r.Consumer.ValidUntil),
 	}, now)
 	if err != nil {
-		answer := (&refusal{http.StatusServiceUnavailable, "temporarily_unavailable", "no token can be made at the moment"}).answer()
+		answer := (&refusal{http.StatusServiceUnavailable, temporarilyUnavailable, "no token can be made at the moment"}).answer()
 		answer.Err = err
 		return answer
 	}
-	return granted(token, expires, wanted, now)
+	answer := granted(token, expires, wanted, now)
+	answer.ID = id
+	return answer
 }
 
 // authenticate wants the caller to be a Consumer by its certificate, and to claim nothing else.

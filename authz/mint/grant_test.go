@@ -171,6 +171,23 @@ func TestTheTokenEndpointRefuses(t *testing.T) {
 	}
 }
 
+func TestWhoAsksTooOftenIsToldWhenToTryAgain(t *testing.T) {
+	for wait, want := range map[time.Duration]string{time.Nanosecond: "1", 200 * time.Millisecond: "1", time.Second: "1", 1001 * time.Millisecond: "2"} {
+		answer := TooOften(wait)
+		if answer.Status != 429 || answer.Error != "temporarily_unavailable" || answer.Issued() || answer.header("retry-after") != want || answer.header("cache-control") != "no-store" {
+			t.Errorf("after %v: %v, headers %v", wait, answer, answer.Headers)
+		}
+	}
+}
+
+func TestADocumentMayBeKeptAndHoldsNoToken(t *testing.T) {
+	answer := Document("application/jwk-set+json", []byte("{}"), "the key set")
+	if answer.Status != 200 || answer.Issued() || answer.String() != "the key set" ||
+		answer.header("content-type") != "application/jwk-set+json" || answer.header("cache-control") != "public, max-age=300" {
+		t.Errorf("%v, headers %v", answer, answer.Headers)
+	}
+}
+
 func TestAnAnswerIsPrintedWithoutItsToken(t *testing.T) {
 	answer := newIssuer(t, partners()).Grant(asked(nsp, "grant_type=client_credentials"), noon)
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {

@@ -1,6 +1,7 @@
 package mint
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -73,7 +74,7 @@ func (i *Issuer) Mint(c Claims, now time.Time) (token string, expires time.Time,
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("make a token: %w", err)
 	}
-	claims["iss"], claims["jti"] = i.provider.Issuers[0], newID()
+	claims["iss"], claims["jti"] = i.provider.Issuers[0], cmp.Or(c.ID, newID())
 	claims["iat"], claims["exp"] = issued.Unix(), expires.Unix()
 	token, err = i.signer.Sign(i.provider.Mint.Type(), claims)
 	if err != nil {

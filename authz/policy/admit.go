@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/sallyport-project/sallyport/authz/bearer"
-	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/mint"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/config"
@@ -45,6 +44,11 @@ func (ev *evaluation) admit(c *caller) *finding {
 	for _, one := range []claim{byCertificate, byToken} {
 		if refused := ev.inStanding(one.consumer); refused != nil {
 			ev.Consumer, c.consumer = one.consumer.Name, one.consumer
+			return refused
+		}
+	}
+	if mintedForPartner(c.token) && byToken.consumer != nil {
+		if refused := ev.entitle(c, byToken.consumer); refused != nil {
 			return refused
 		}
 	}
@@ -97,25 +101,23 @@ func ambiguous(what string, one, other *config.Consumer, at config.Origin) *find
 		"the " + what + " is claimed by the consumers " + quote(one.Name) + " and " + quote(other.Name), at}
 }
 
-// subjectConsumer begins the subject of a token of our own that is a consumer's.
-const subjectConsumer = "consumer:"
-
-// subjectAnonymous is the subject of a token of our own for an anonymous caller.
-const subjectAnonymous = "anonymous"
-
 func (ev *evaluation) ofMinted(t *bearer.Token) (claim, *finding) {
 	ref, err := mint.CertificateOf(t.Claims)
 	switch {
 	case err != nil:
 		return claim{}, &finding{StepToken, reason.TokenClaimMissing, err.Error(), t.Provider.Origin}
 	case ref != nil:
-		if refusal := ev.engine.references.Judge(identity.Reference(*ref), ev.now); refusal != nil {
+		if refusal := ev.engine.references.Judge(*ref, ev.now); refusal != nil {
 			return claim{}, &finding{StepCertificate, refusal.Reason, "the certificate for which the token was made: " + refusal.Detail, config.Origin{}}
 		}
 		ev.reference = ref
 	}
-	name, named := strings.CutPrefix(t.Subject, subjectConsumer)
-	if !named {
+	name, named := strings.CutPrefix(t.Subject, mint.SubjectConsumer)
+	switch {
+	case named:
+	case mintedForPartner(t) && !ev.presumesToken():
+		return claim{}, &finding{StepConsumer, reason.ConsumerUnknown, "the token is of no consumer, and nobody else is granted any", t.Provider.Origin}
+	default:
 		return claim{}, nil
 	}
 	consumer := ev.engine.model.Consumer(name)

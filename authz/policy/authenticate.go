@@ -16,6 +16,8 @@ type credentials struct {
 	certificate config.Origin
 	// token identified the caller; nil if none did.
 	token *bearer.Token
+	// bound are the truststores that vouch for the certificate to which the token is bound; empty where it is bound to none.
+	bound []string
 	// tokenOrigin is where the method stands that took it.
 	tokenOrigin config.Origin
 	// together is set where certificate and token were both demanded, and so must belong to one caller.
@@ -66,7 +68,7 @@ func (ev *evaluation) authenticate(v *version) (caller, *finding) {
 
 // callerOf notes who was identified.
 func (ev *evaluation) callerOf(v *version, found credentials) caller {
-	c := caller{vouchers: found.vouchers, certified: len(found.vouchers) > 0, token: found.token, together: found.together}
+	c := caller{vouchers: found.vouchers, certified: len(found.vouchers) > 0, token: found.token, bound: found.bound, together: found.together}
 	if c.certified {
 		ev.note(StepCertificate, Passed, ev.trusted(found.vouchers[0]), found.certificate)
 	} else if v.usesCertificates {
@@ -75,7 +77,7 @@ func (ev *evaluation) callerOf(v *version, found credentials) caller {
 	if c.token != nil {
 		ev.Token = c.token
 		if len(c.vouchers) == 0 {
-			c.vouchers = ev.bound // the certificate to which it is bound is known, too
+			c.vouchers = found.bound // the certificate to which it is bound is known, too
 		}
 		ev.note(StepToken, Passed, describe(c.token), found.tokenOrigin)
 	} else if v.usesTokens() {
@@ -152,7 +154,7 @@ func (c *credentials) add(other credentials) {
 		c.vouchers, c.certificate = other.vouchers, other.certificate
 	}
 	if c.token == nil {
-		c.token, c.tokenOrigin = other.token, other.tokenOrigin
+		c.token, c.bound, c.tokenOrigin = other.token, other.bound, other.tokenOrigin
 	}
 	c.together = c.together || other.together
 }
@@ -172,6 +174,7 @@ func (ev *evaluation) tryAll(m *method) credentials {
 			all.certificate = firstOrigin(all.certificate, found.certificate)
 			if found.token != nil {
 				all.token, all.tokenOrigin = found.token, firstOrigin(all.tokenOrigin, found.tokenOrigin)
+				all.bound = found.bound
 			}
 			all.together = all.together || found.together
 		}

@@ -73,6 +73,11 @@ func (d *Decision) Note(step StepName, outcome Outcome, detail string, origin co
 	d.step(Step{Name: step, Outcome: outcome, Detail: detail, Origin: origin})
 }
 
+// RefuseToken says that an admitted request for a token of our own was refused. The caller is answered as RFC 6749 has it.
+func (d *Decision) RefuseToken(detail string) {
+	d.conclude(finding{StepForward, reason.TokenRefused, detail, d.Origin}, "")
+}
+
 // Issue says that an admitted request was given a token of our own. The detail has no token.
 func (d *Decision) Issue(detail string) {
 	d.conclude(finding{StepForward, reason.TokenIssued, detail, d.Origin}, "")

@@ -58,7 +58,7 @@ type Decision struct {
 
 	kind CallerKind
 	// reference is to the certificate that an accepted token of our own names, or nil.
-	reference *mint.CertificateReference
+	reference *identity.Reference
 	// by is the version of a policy that was asked last; nil if none was.
 	by *version
 }
@@ -87,12 +87,12 @@ func (d *Decision) Counts() bool {
 
 // Reference names the caller's certificate, for a token that tells the next hop of it: the one that it presented, or, where a proxy
 // of ours passed the request on, the one that the caller presented there. It is nil where none is known.
-func (d *Decision) Reference() *mint.CertificateReference {
+func (d *Decision) Reference() *identity.Reference {
 	switch {
 	case mintedForHop(d.Token):
 		return d.reference
 	case d.Certificate != nil && d.Truststore != "":
-		return &mint.CertificateReference{Truststore: d.Truststore, SHA256: d.Certificate.SHA256, Issuer: d.Certificate.Issuer, Serial: d.Certificate.Serial}
+		return &identity.Reference{Truststore: d.Truststore, SHA256: d.Certificate.SHA256, Issuer: d.Certificate.Issuer, Serial: d.Certificate.Serial}
 	}
 	return nil
 }
@@ -103,10 +103,10 @@ func (d *Decision) Reference() *mint.CertificateReference {
 func (d *Decision) Subject() string {
 	switch {
 	case d.Consumer != "":
-		return subjectConsumer + d.Consumer
+		return mint.SubjectConsumer + d.Consumer
 	case d.Token != nil && d.Token.Provider.Mint == nil:
 		return "token:" + d.Token.Provider.Name + ":" + d.Token.Subject
-	case d.Token != nil && d.Token.Subject == subjectAnonymous:
+	case d.Token != nil && d.Token.Subject == mint.SubjectAnonymous:
 		return ""
 	case d.Token != nil:
 		return d.Token.Subject

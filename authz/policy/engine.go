@@ -116,8 +116,8 @@ func (e *Engine) Knows(c request.Context) bool {
 	if c.Outcome != "" {
 		return true
 	}
-	_, found := e.rules[ruleOf(c)]
-	return found && e.trust[entryKey{c.Gateway, c.Listener, c.Entry}] != nil && e.version(c.Policy, c.PolicyVersion) != nil
+	rule, found := e.rules[ruleOf(c)]
+	return found && rule.knowsUpstream(c.Upstream) && e.trust[entryKey{c.Gateway, c.Listener, c.Entry}] != nil && e.version(c.Policy, c.PolicyVersion) != nil
 }
 
 // Superseded returns since when a version of a policy is not the current one any more, if it is kept as such.

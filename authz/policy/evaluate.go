@@ -22,11 +22,9 @@ type evaluation struct {
 	trust  *identity.Trust
 	// verdict on the certificate, once somebody has asked for it.
 	verdict *identity.Verdict
-	// judgeBearer judges the request's token, and tokens is what came of that; bound are the truststores that vouch for the
-	// certificate to which an accepted token is bound.
+	// judgeBearer judges the request's token, and tokens is what came of that.
 	judgeBearer TokenJudge
 	tokens      []judged
-	bound       []string
 	// hypothesis is what is presumed of the caller, or nil.
 	hypothesis *Hypothesis
 	// version that is being asked.
@@ -86,6 +84,8 @@ func (ev *evaluation) route() (finding, bool) {
 		return finding{step: StepRoute, reason: reason.PolicyUnknown, detail: "the rule is not known here"}, true
 	case assigned.over(ev.now):
 		return finding{step: StepRoute, reason: reason.RuleRemoved, detail: "the rule has been removed"}, true
+	case r.Upstream != "" && !assigned.leadsTo(r.Upstream, ev.now):
+		return finding{step: StepRoute, reason: reason.RuleRemoved, detail: "the rule does not lead to the upstream that the proxy's route names"}, true
 	}
 	ev.step(Step{Name: StepRoute, Outcome: Passed, Detail: r.Route + "/" + r.Rule})
 	return finding{}, false
@@ -166,6 +166,8 @@ type caller struct {
 	// certified is set where the certificate identifies the caller, and not only goes with a token.
 	certified bool
 	token     *bearer.Token
+	// bound are the truststores that vouch for the certificate to which the token is bound.
+	bound []string
 	// together is set where certificate and token must be one caller's.
 	together bool
 	consumer *config.Consumer

@@ -186,6 +186,7 @@ func asks(model *config.Model, certificate string) *request.Request {
 		Context: request.Context{
 			Gateway: "edge", Listener: "https", Entry: "api.example.org", Route: "api", Rule: "everything",
 			Policy: "tested", PolicyVersion: model.Policy("tested").Version, Upstream: "api",
+			UpstreamVersion: model.Upstream("api").Version,
 		},
 		Method: "GET", Path: "/persons/1", Host: "api.example.org", Certificate: certificate,
 	}

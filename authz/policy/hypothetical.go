@@ -1,12 +1,10 @@
 package policy
 
 import (
-	"slices"
 	"time"
 
 	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/identity"
-	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/authz/request"
 	"github.com/sallyport-project/sallyport/config/expression"
 )
@@ -37,22 +35,6 @@ func (e *Engine) EvaluateAs(r *request.Request, h Hypothesis, tokens TokenJudge)
 		asked.Certificate = presumedCertificate
 	}
 	return e.evaluate(&evaluation{Decision: newDecision(&asked), engine: e, now: h.At, hypothesis: &h, judgeBearer: tokens})
-}
-
-// presumeToken is what would come of judging the presumed token by a method.
-func (h *Hypothesis) presumeToken(m *method) *bearer.Verdict {
-	refuse := func(why reason.Reason, detail string) *bearer.Verdict {
-		return &bearer.Verdict{Refusal: &bearer.Refusal{Reason: why, Detail: detail}}
-	}
-	t := h.Token
-	switch {
-	case !slices.Contains(m.providers, t.Provider.Name):
-		return refuse(reason.TokenIssuer, "the token is of the provider "+quote(t.Provider.Name)+", and the policy takes none of it")
-	case len(t.Audiences) > 0 && len(m.audiences) > 0 &&
-		!slices.ContainsFunc(t.Audiences, func(audience string) bool { return slices.Contains(m.audiences, audience) }):
-		return refuse(reason.TokenAudience, "the token is for none of the audiences that the policy takes")
-	}
-	return &bearer.Verdict{Token: t}
 }
 
 // unknown are the facts that are not known of a hypothetical caller: what its certificate, if that counts, would say beside the

@@ -17,12 +17,15 @@ type ruleKey struct{ gateway, route, rule string }
 
 func ruleOf(c request.Context) ruleKey { return ruleKey{c.Gateway, c.Route, c.Rule} }
 
-// assignment is the policy and the match that the Model gives a rule, or gave it at last.
+// assignment is the policy, the match and the upstreams that the Model gives a rule, or gave it at last.
 type assignment struct {
 	policy string
 	// match is the rule's, and earlier those that it had before, the latest first.
 	match   config.Match
 	earlier []earlierMatch
+	// upstreams are the names of those that the rule leads to, and formerUpstreams of those that it led to before.
+	upstreams       []string
+	formerUpstreams []formerUpstream
 	// removed is when the rule went from the Model; zero while it is there.
 	removed time.Time
 }
@@ -37,18 +40,21 @@ func compileRules(routes []*config.Route) map[ruleKey]assignment {
 	rules := make(map[ruleKey]assignment)
 	for _, r := range routes {
 		for _, rule := range r.Rules {
-			rules[ruleKey{r.Gateway.Name, r.Name, rule.Name}] = assignment{policy: rule.Policy.Name, match: rule.Match}
+			rules[ruleKey{r.Gateway.Name, r.Name, rule.Name}] = assignment{
+				policy: rule.Policy.Name, match: rule.Match, upstreams: namesOf(rule.Upstreams),
+			}
 		}
 	}
 	return rules
 }
 
 // inheritRules remembers the rules that the engine before had and the Model has not, until their time has passed, and of the
-// others how they were matched.
+// others how they were matched, and where they led.
 func (e *Engine) inheritRules(in Input) {
 	for key, a := range in.Previous.rules {
 		if now, present := e.rules[key]; present {
 			now.inherit(a, in.Now, max(in.Grace, followTime))
+			now.inheritUpstreams(a, in.Now, max(in.Grace, followTime))
 			e.rules[key] = now
 			continue
 		}

@@ -39,10 +39,11 @@ func (ev *evaluation) tryToken(m *method) credentials {
 	if refusal := verdict.Refusal; refusal != nil {
 		return credentials{state: refused, origin: m.origin, finding: finding{StepToken, refusal.Reason, refusal.Detail, m.origin}}
 	}
-	if refusal := ev.judgeBinding(verdict.Token); refusal != nil {
+	bound, refusal := ev.judgeBinding(verdict.Token, m)
+	if refusal != nil {
 		return credentials{state: refused, origin: m.origin, finding: finding{StepToken, refusal.Reason, refusal.Detail, m.origin}}
 	}
-	return credentials{state: identified, token: verdict.Token, origin: m.origin, tokenOrigin: m.origin}
+	return credentials{state: identified, token: verdict.Token, bound: bound, origin: m.origin, tokenOrigin: m.origin}
 }
 
 // judgeToken asks about the token, once for each choice of providers and audiences.
@@ -60,7 +61,7 @@ func (ev *evaluation) judgeToken(m *method) *bearer.Verdict {
 // askAboutToken never returns a verdict that says nothing, or both.
 func (ev *evaluation) askAboutToken(m *method) *bearer.Verdict {
 	if ev.hypothesis != nil && ev.hypothesis.Token != nil {
-		return ev.hypothesis.presumeToken(m)
+		return bearer.Presume(ev.hypothesis.Token, m.providers, m.audiences)
 	}
 	unjudged := &bearer.Verdict{Refusal: &bearer.Refusal{Reason: reason.ProviderUnavailable, Detail: "there is nobody here who could judge a token"}}
 	if ev.judgeBearer == nil {
@@ -105,34 +106,53 @@ func telling(r reason.Reason) int {
 	return 2
 }
 
-// judgeBinding returns nil if the token counts on this connection (RFC 8705, section 3). One that is bound to a certificate, or
-// to a name in one, counts where the connection has that, and where one of the TLS entry's truststores vouches for it: also
-// under a policy that has no certificate method. Tokens of our own are always bound.
-func (ev *evaluation) judgeBinding(t *bearer.Token) *identity.Refusal {
-	ev.bound = nil
+// judgeBinding judges whether the token counts on this connection (RFC 8705, section 3). One that is bound to a certificate, or
+// to a name in one, counts where the connection has that, and where a truststore vouches for it: also under a policy that has no
+// certificate method. It returns those that do. Tokens of our own are always bound.
+func (ev *evaluation) judgeBinding(t *bearer.Token, m *method) (vouchers []string, refusal *identity.Refusal) {
+	refuse := func(detail string) ([]string, *identity.Refusal) {
+		return nil, &identity.Refusal{Reason: reason.TokenBinding, Detail: detail}
+	}
 	if t.BoundSHA256 == "" && t.BoundURI == "" {
 		if t.Provider.Mint != nil && !ev.presumesToken() {
-			return &identity.Refusal{Reason: reason.TokenBinding, Detail: "a token of our own must be bound to a certificate, and this one is not"}
+			return refuse("a token of our own must be bound to a certificate, and this one is not")
 		}
-		return nil
+		return nil, nil
 	}
 	if ev.Request.Certificate == "" {
-		return &identity.Refusal{Reason: reason.TokenBinding, Detail: "the token is bound to a client certificate, and none was presented"}
+		return refuse("the token is bound to a client certificate, and none was presented")
+	}
+	asked, certain := ev.presenters(t, m)
+	if !certain {
+		return refuse("the token is bound to a name in a certificate, and the TLS entry has several truststores, of which the policy names none for that")
 	}
 	verdict := ev.judgeCertificate()
-	vouchers, refusal := verdict.Vouchers(ev.trust.Names())
+	vouchers, refusal = verdict.Vouchers(asked)
 	switch {
 	case refusal != nil && refusal.Reason.OurFault():
-		return refusal
+		return nil, refusal
 	case refusal != nil:
-		return &identity.Refusal{Reason: reason.TokenBinding, Detail: "the token is bound to a client certificate, and the one presented is not good: " + refusal.Detail}
+		return refuse("the token is bound to a client certificate, and the one presented is not good: " + refusal.Detail)
 	case t.BoundSHA256 != "" && t.BoundSHA256 != verdict.Certificate.SHA256:
-		return &identity.Refusal{Reason: reason.TokenBinding, Detail: "the token is bound to another certificate than the one presented"}
+		return refuse("the token is bound to another certificate than the one presented")
 	case t.BoundURI != "" && !slices.Contains(verdict.Certificate.URIs, t.BoundURI):
-		return &identity.Refusal{Reason: reason.TokenBinding, Detail: "the token is bound to a name that the presented certificate does not have"}
+		return refuse("the token is bound to a name that the presented certificate does not have")
 	}
-	ev.bound = vouchers
-	return nil
+	return vouchers, nil
+}
+
+// presenters are the truststores of which one must vouch for the certificate that a token is bound to. A certificate itself is the
+// same under each of the TLS entry's. A name is not: another authority may give it to anybody, so that it counts under those alone
+// that the method names, or under the entry's only one.
+func (ev *evaluation) presenters(t *bearer.Token, m *method) (truststores []string, certain bool) {
+	switch entry := ev.trust.Names(); {
+	case t.BoundURI == "":
+		return entry, true
+	case len(m.presenters) > 0:
+		return m.presenters, true
+	default:
+		return entry, len(entry) <= 1
+	}
 }
 
 func (ev *evaluation) presumesToken() bool { return ev.hypothesis != nil && ev.hypothesis.Token != nil }

@@ -99,7 +99,7 @@ func TestATokenThatNobodyCanJudgeIsRefused(t *testing.T) {
 
 func TestATokenCountsOnItsOwnConnectionAlone(t *testing.T) {
 	c := newCallers(t)
-	onlyJWT := `{authenticate: {jwt: {providers: [corporate, hop, own], audiences: [api]}}, ` + open + `}`
+	onlyJWT := `{authenticate: {jwt: {providers: [corporate, hop, own], audiences: [api], truststores: [partners]}}, ` + open + `}`
 	mustBoth := `{authenticate: {all_of: [{certificate: {truststores: [partners]}}, {` + byJWT + `}]}, ` + open + `}`
 	model := fixture.Model(t, tokenSpec(onlyJWT))
 	w := newWallet(t, model, c)
@@ -144,7 +144,7 @@ func TestATokenCountsOnItsOwnConnectionAlone(t *testing.T) {
 
 func TestATokensConsumerIsTheOneThatIsWritten(t *testing.T) {
 	c := newCallers(t)
-	everyone := `{authenticate: {any_of: [{certificate: {truststores: [partners]}}, {jwt: {providers: [corporate, partner-idp, hop, own], audiences: [api]}}]}, ` + open + `}`
+	everyone := `{authenticate: {any_of: [{certificate: {truststores: [partners]}}, {jwt: {providers: [corporate, partner-idp, hop, own], audiences: [api], truststores: [partners]}}]}, ` + open + `}`
 	model := fixture.Model(t, tokenSpec(everyone))
 	w := newWallet(t, model, c)
 	edge, nsp, suspendedEdge := c.partners.Client("edge", fixture.URI(edgeURI)), c.partners.Client("nsp"), c.partners.Client("suspended", fixture.URI(edgeURI))
@@ -187,7 +187,7 @@ func TestATokensConsumerIsTheOneThatIsWritten(t *testing.T) {
 // Somebody else verified the certificate; that it was revoked since must stop its caller at the next hop as well.
 func TestATokenForARevokedCertificateIsRefused(t *testing.T) {
 	c := newCallers(t)
-	model := fixture.Model(t, tokenSpec(`{authenticate: {jwt: {providers: [hop], audiences: [api]}}, `+open+`}`))
+	model := fixture.Model(t, tokenSpec(`{authenticate: {jwt: {providers: [hop], audiences: [api], truststores: [partners, others]}}, `+open+`}`))
 	w := newWallet(t, model, c)
 	edge, header := c.partners.Client("edge", fixture.URI(edgeURI)), "Bearer hop-certificate"
 	ask := func(at time.Duration) *policy.Decision {

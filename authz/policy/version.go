@@ -39,6 +39,8 @@ type method struct {
 	providers   []string
 	// audiences that count; empty for all of the providers'.
 	audiences []string
+	// presenters are the truststores that vouch for whoever presents a token of class hop; empty for the only one of the TLS entry.
+	presenters []string
 	// tokenKey tells the choice of providers and audiences apart from any other.
 	tokenKey     string
 	anonymous    bool
@@ -111,6 +113,9 @@ func compileMethod(a config.Authenticate) method {
 	}
 	for _, provider := range a.Tokens {
 		m.providers = append(m.providers, provider.Name)
+	}
+	for _, truststore := range a.Presenters {
+		m.presenters = append(m.presenters, truststore.Name)
 	}
 	m.tokenKey = strings.Join(m.providers, "\x00") + "\x00\x00" + strings.Join(m.audiences, "\x00")
 	for _, one := range a.AnyOf {

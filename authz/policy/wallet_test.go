@@ -40,7 +40,7 @@ spec: {issuers: ["https://edge.example.org"], mint: {class: hop}}
 api_version: sallyport/v1
 kind: Provider
 metadata: {name: own}
-spec: {issuers: ["https://api.example.org"], mint: {class: partner}}
+spec: {issuers: ["https://api.example.org"], mint: {class: partner, grants: [{consumers: [mapps], audiences: [api], scopes: [read, write]}]}}
 ---
 `
 
@@ -147,6 +147,7 @@ func asksAs(t *testing.T, model *config.Model, certificate, authorization string
 		ContextExtensions: map[string]string{
 			checkcontext.Gateway: r.Gateway, checkcontext.Listener: r.Listener, checkcontext.Entry: r.Entry, checkcontext.Route: r.Route,
 			checkcontext.Rule: r.Rule, checkcontext.Policy: r.Policy, checkcontext.PolicyHash: r.PolicyVersion, checkcontext.Upstream: r.Upstream,
+			checkcontext.UpstreamHash: r.UpstreamVersion,
 		},
 	}})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/breaker"
 	"github.com/sallyport-project/sallyport/authz/idp"
 	"github.com/sallyport-project/sallyport/config"
 )
@@ -30,10 +31,10 @@ var errNoClient = errors.New("it cannot be asked for tokens now")
 
 // acquire gives a token that we got as the Provider's client.
 func (p *Propagator) acquire(ctx context.Context, disposal config.TokenDisposal, party Party, now time.Time) (Onward, *Refusal) {
-	held := p.slot(acquisitionKey(disposal, party.Version), disposal, party.Version, idp.Grant{
+	held := p.slot(acquisitionKey(disposal, party.Version), disposal, party, idp.Grant{
 		Scopes: disposal.Scopes, Audience: disposal.Audience, Resource: disposal.Resource, Parameters: values(disposal.Parameters),
 	})
-	token, expires, refusal := held.get(ctx, now, held.ask)
+	token, expires, refusal := held.get(ctx, now, time.Time{}, held.ask)
 	if refusal != nil {
 		return Onward{}, refusal
 	}
@@ -41,13 +42,13 @@ func (p *Propagator) acquire(ctx context.Context, disposal config.TokenDisposal,
 }
 
 // slot is the one holding for tokens of a kind that are our own.
-func (p *Propagator) slot(key string, disposal config.TokenDisposal, version string, grant idp.Grant) *holding {
+func (p *Propagator) slot(key string, disposal config.TokenDisposal, party Party, grant idp.Grant) *holding {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	held := p.acquired[key]
 	if held == nil {
-		held = &holding{keeper: p, disposal: disposal, breaker: new(breaker), used: p.settings.Clock(), ask: func(ctx context.Context) (*idp.Token, error) {
-			client, err := p.client(disposal.Provider.Name, version)
+		held = &holding{keeper: p, disposal: disposal, breaker: breaker.New(flightTime), used: p.settings.Clock(), ask: func(ctx context.Context) (*idp.Token, error) {
+			client, err := p.client(disposal.Provider.Name, party)
 			if err != nil {
 				return nil, err
 			}
@@ -58,13 +59,17 @@ func (p *Propagator) slot(key string, disposal config.TokenDisposal, version str
 	return held
 }
 
-// client is the one in force, if it is still the same client of the same Provider.
-func (p *Propagator) client(provider, version string) (Client, error) {
-	party := p.applied.Load().parties[provider]
-	if party.Client == nil || party.Version != version {
+// client is the one in force, as long as it is the same client of the same Provider. Where another one is by now, those who decide by
+// the View of before ask theirs.
+func (p *Propagator) client(provider string, own Party) (Client, error) {
+	asked := own
+	if current := p.current.Load().parties[provider]; current.Version == own.Version {
+		asked = current
+	}
+	if asked.Client == nil {
 		return nil, errNoClient
 	}
-	return party.Client, nil
+	return asked.Client, nil
 }
 
 func values(parameters map[string]string) url.Values {
@@ -108,7 +113,12 @@ func (p *Propagator) changed() {
 func (p *Propagator) renew(ctx context.Context, now time.Time) (next time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	current := p.current.Load()
 	for key, held := range p.acquired {
+		if !current.held[key] { // it was wanted by a View of before
+			delete(p.acquired, key)
+			continue
+		}
 		due, unused := held.tend(ctx, now)
 		if unused {
 			delete(p.acquired, key)
@@ -135,11 +145,11 @@ func (h *holding) tend(ctx context.Context, now time.Time) (due time.Time, unuse
 		return forgotten, false
 	case now.Before(h.refresh):
 		return earlier(h.refresh, forgotten), false
-	case h.breaker.rested(now):
+	case h.breaker.Rested(now):
 		h.begin(ctx, h.ask)
 		return time.Time{}, false
 	default:
-		return earlier(h.breaker.pausing(), forgotten), false
+		return earlier(h.breaker.Pausing(), forgotten), false
 	}
 }
 

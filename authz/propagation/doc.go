@@ -8,6 +8,9 @@
 // it runs out; those that were exchanged, by caller and target; those that were minted. All are bounded, none is used beyond its
 // end, and however many requests want one, one of them is asked for.
 //
+// A token is for the upstream as it is configured. A proxy may still run a route that leads to where the upstream was before: there goes
+// what was to go there then, or nothing.
+//
 // What it never does: judge a caller; send a caller's token to anybody but the Provider that issued it; give a token to a request
 // that was not admitted, or that leads to no upstream; treat a token that could not be got as none. No error, state or log of it
 // holds a token.

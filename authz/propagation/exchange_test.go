@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/idp"
+	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/propagation"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/config"
@@ -85,6 +86,31 @@ func TestAnExchangedTokenIsUsedBeyondNeithersEnd(t *testing.T) {
 			h.refused(d, test.then)
 		})
 	}
+}
+
+func TestATokenWhoseProviderTellsALaterEndEachTimeIsExchangedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, exchanging)
+		sliding := func() *policy.Decision {
+			return user("alice", func(b *bearer.Token) { b.Expires = time.Now().Add(time.Minute) })
+		}
+		for range 10 {
+			if in := time.Until(h.want(sliding(), "Bearer for-alice-1").Expires); in != time.Minute {
+				t.Errorf("ends in %s", in)
+			}
+			pass(50 * time.Second)
+		}
+		pass(100 * time.Second) // the exchanged one has run out
+		h.want(sliding(), "Bearer for-alice-2")
+	})
+}
+
+func TestACallersTokenMayRunOutWhileAnotherIsGot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, exchanging)
+		h.provider.slow = 3 * time.Second
+		h.refused(user("alice", func(b *bearer.Token) { b.Expires = time.Now().Add(2 * time.Second) }), reason.TokenExpired)
+	})
 }
 
 func TestAnExchangeSaysForWhomAndWhatAndWhoActs(t *testing.T) {

@@ -116,15 +116,18 @@ var (
 type house struct {
 	testing.TB
 	*propagation.Propagator
+	*propagation.View
 	provider *provider
 	minter   *minter
 	version  string
 	disposal config.TokenDisposal
+	// upstream is the version of the upstream.
+	upstream string
 }
 
 func newHouse(t testing.TB, disposal config.TokenDisposal, changes ...func(*propagation.Config)) *house {
 	t.Helper()
-	h := &house{TB: t, provider: &provider{life: 10 * time.Minute}, minter: &minter{life: 2 * time.Minute}, version: "1", disposal: disposal}
+	h := &house{TB: t, provider: &provider{life: 10 * time.Minute}, minter: &minter{life: 2 * time.Minute}, version: "1", disposal: disposal, upstream: "1"}
 	settings := propagation.Config{Jitter: func() float64 { return 0.5 }}
 	for _, change := range changes {
 		change(&settings)
@@ -141,10 +144,10 @@ func (h *house) apply() {
 	if h.disposal.ID == "" {
 		h.disposal.ID = "1"
 	}
-	api := &config.Upstream{Header: config.Header{Name: "api"}, Token: config.TokenForwarding{
+	api := &config.Upstream{Header: config.Header{Name: "api"}, Version: h.upstream, Token: config.TokenForwarding{
 		Anonymous: h.disposal, Certificate: h.disposal, User: h.disposal,
 	}}
-	h.Apply([]*config.Upstream{api, {Header: config.Header{Name: "plain"}}}, map[string]propagation.Party{
+	h.View = h.Apply([]*config.Upstream{api, {Header: config.Header{Name: "plain"}}}, map[string]propagation.Party{
 		"corporate": {Client: h.provider, Version: h.version}, "hops": {Minter: h.minter, Version: h.version},
 	})
 }
@@ -180,7 +183,7 @@ func (h *house) refused(d *policy.Decision, why reason.Reason) *propagation.Refu
 }
 
 func anonymous() *policy.Decision {
-	return &policy.Decision{Allowed: true, Request: &request.Request{Context: request.Context{Upstream: "api"}}}
+	return &policy.Decision{Allowed: true, Request: &request.Request{Context: request.Context{Upstream: "api", UpstreamVersion: "1"}}}
 }
 
 // user has a token of the Provider corporate that is good for an hour.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/breaker"
 	"github.com/sallyport-project/sallyport/authz/idp"
 	"github.com/sallyport-project/sallyport/config"
 )
@@ -26,16 +27,14 @@ type holding struct {
 	disposal config.TokenDisposal
 	// ask gets the next token, where nobody has to want one for it to be got; nil otherwise.
 	ask ask
-	// bound is a moment after which the token must not be used, whatever it says of itself; zero for none.
-	bound time.Time
 	// exchanged says that the token is a caller's. What fails for one caller need not fail for another, and a refusal is an answer.
 	exchanged bool
 	// breaker is the holding's own, or that of all exchanges with the same Provider.
-	breaker *breaker
+	breaker *breaker.Breaker
 
 	mu      sync.Mutex
 	token   *idp.Token
-	expires time.Time // not later than bound
+	expires time.Time
 	margin  time.Duration
 	refresh time.Time // when the next one is asked for
 	used    time.Time
@@ -58,14 +57,17 @@ type flight struct {
 	refusal *Refusal
 }
 
-// get returns a token that is good, and its end. It waits for one as long as the context lasts.
-func (h *holding) get(ctx context.Context, now time.Time, by ask) (*idp.Token, time.Time, *Refusal) {
+// get returns a token that is good, and when this request must not use it any more: at its end, or at a bound of the request's, which
+// is zero for none. It waits for one as long as the context lasts.
+func (h *holding) get(ctx context.Context, now, bound time.Time, by ask) (*idp.Token, time.Time, *Refusal) {
 	h.mu.Lock()
 	h.used = now
 	if h.good(now) {
-		h.renew(ctx, now, by)
+		if bound.IsZero() || h.expires.Before(bound) { // otherwise the next one could not be used for longer
+			h.renew(ctx, now, by)
+		}
 		defer h.mu.Unlock()
-		return h.token, h.expires, nil
+		return h.token, notAfter(h.expires, bound), nil
 	}
 	if now.Before(h.refused) {
 		defer h.mu.Unlock()
@@ -73,7 +75,7 @@ func (h *holding) get(ctx context.Context, now time.Time, by ask) (*idp.Token, t
 	}
 	wait := h.flight
 	if wait == nil {
-		if !h.breaker.allows(now) {
+		if !h.breaker.Allows(now) {
 			defer h.mu.Unlock()
 			return nil, time.Time{}, unavailable(h.disposal, "%s has failed to give a token several times and is not asked again yet: %s", h.provider(), h.lastProblem())
 		}
@@ -82,10 +84,18 @@ func (h *holding) get(ctx context.Context, now time.Time, by ask) (*idp.Token, t
 	h.mu.Unlock()
 	select {
 	case <-wait.done:
-		return wait.token, wait.expires, wait.refusal
+		return wait.token, notAfter(wait.expires, bound), wait.refusal
 	case <-ctx.Done():
 		return nil, time.Time{}, unavailable(h.disposal, "%s did not give a token within the time of the check", h.provider())
 	}
+}
+
+// notAfter is a token's end, or a bound that comes before it.
+func notAfter(end, bound time.Time) time.Time {
+	if bound.IsZero() {
+		return end
+	}
+	return earlier(end, bound)
 }
 
 func (h *holding) provider() string { return "the Provider " + quote(h.disposal.Provider.Name) }
@@ -105,7 +115,7 @@ func (h *holding) good(now time.Time) bool {
 
 // renew asks for the next token if it is time to, and nobody has failed to get it just now.
 func (h *holding) renew(ctx context.Context, now time.Time, by ask) {
-	if h.flight == nil && !now.Before(h.refresh) && !now.Before(h.refused) && h.breaker.rested(now) {
+	if h.flight == nil && !now.Before(h.refresh) && !now.Before(h.refused) && h.breaker.Rested(now) {
 		h.begin(ctx, by)
 	}
 }
@@ -147,7 +157,7 @@ func (h *holding) settle(f *flight, token *idp.Token, err error) {
 		err = h.take(token, now)
 	}
 	if err == nil {
-		h.breaker.succeeded()
+		h.breaker.Succeeded()
 		h.refusal, h.refused, h.problem, h.since, h.failed = nil, time.Time{}, "", time.Time{}, 0
 		f.token, f.expires = h.token, h.expires
 		return
@@ -155,7 +165,7 @@ func (h *holding) settle(f *flight, token *idp.Token, err error) {
 	var said bool
 	if f.refusal, said = h.refusalOf(err); said {
 		// The Provider answers, and says no about this caller: what it gave before counts no more.
-		h.breaker.succeeded()
+		h.breaker.Succeeded()
 		h.token, h.refusal, h.refused = nil, f.refusal, now.Add(refusalTime)
 		return
 	}
@@ -173,33 +183,25 @@ func (h *holding) settle(f *flight, token *idp.Token, err error) {
 // Provider only if it tells something of the Provider: nobody can make it fail for the others.
 func (h *holding) fail(f *flight, err error, now time.Time) {
 	if h.exchanged {
-		h.refusal, h.refused = f.refusal, now.Add(min(firstPause<<min(h.failed, 4), refusalTime))
+		h.refusal, h.refused = f.refusal, now.Add(min(breaker.FirstPause<<min(h.failed, 4), refusalTime))
 		h.failed++
 		if !ofProvider(err) {
 			h.keeper.settings.Logger.Debug("a Provider gives no token for a caller", "provider", h.disposal.Provider.Name, "at", h.disposal.Origin.String(), "error", err)
 			return
 		}
 	}
-	failures := h.breaker.failed(now, h.keeper.settings.Jitter(), retryAfter(err))
+	failures := h.breaker.Failed(now, h.keeper.settings.Jitter(), retryAfter(err))
 	h.keeper.settings.Logger.Warn("a Provider gives no token for an upstream", "provider", h.disposal.Provider.Name,
 		"at", h.disposal.Origin.String(), "failures", failures, "last_token_good", h.good(now), "error", err)
 }
 
 // take holds a token that is good for a while.
 func (h *holding) take(token *idp.Token, now time.Time) error {
-	expires := token.Expires
-	if !h.bound.IsZero() && h.bound.Before(expires) {
-		expires = h.bound
-	}
-	life := expires.Sub(now)
+	life := token.Expires.Sub(now)
 	if life <= 0 {
 		return errors.New("the token that came has run out already")
 	}
-	h.token, h.expires, h.margin = token, expires, min(longestMargin, life/10)
-	if expires.Equal(h.bound) { // the next one could not be used for longer
-		h.refresh = expires
-		return nil
-	}
+	h.token, h.expires, h.margin = token, token.Expires, min(longestMargin, life/10)
 	// At two thirds of its life, and a little earlier or later, so that not all are asked for at once.
 	h.refresh = now.Add(life*2/3 + time.Duration((h.keeper.settings.Jitter()-0.5)*float64(life/10)))
 	return nil

@@ -14,9 +14,6 @@ import (
 	"github.com/sallyport-project/sallyport/config"
 )
 
-// anonymousSubject is the subject of tokens for callers that nothing is known of.
-const anonymousSubject = "anonymous"
-
 // minted is a token that was made, with all that it says.
 type minted struct {
 	token   string
@@ -68,7 +65,7 @@ func claimsOf(d *policy.Decision, disposal config.TokenDisposal) mint.Claims {
 		Confirmation: mint.Confirmation{URI: disposal.BoundTo}, Certificate: d.Reference(),
 	}
 	if claims.Subject == "" {
-		claims.Subject = anonymousSubject
+		claims.Subject = mint.SubjectAnonymous
 	}
 	if c := d.Certificate; c != nil && d.Truststore != "" {
 		claims.NotAfter = c.NotAfter

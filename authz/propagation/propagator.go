@@ -13,12 +13,14 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/idp"
 	"github.com/sallyport-project/sallyport/authz/mint"
-	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/config"
 )
 
 // DefaultCacheSize is how many exchanged tokens are held, and how many minted ones. None has more than 8 KiB, most have one.
 const DefaultCacheSize = 10_000
+
+// DefaultGrace is how long it is remembered what earlier versions of an Upstream were to get.
+const DefaultGrace = time.Hour
 
 // Config is what a Propagator needs. Every field has a default.
 type Config struct {
@@ -30,6 +32,8 @@ type Config struct {
 	Jitter func() float64
 	// CacheSize is how many exchanged tokens are held, and how many minted ones; DefaultCacheSize if zero.
 	CacheSize int
+	// Grace is how long it is remembered what earlier versions of an Upstream were to get; DefaultGrace if zero.
+	Grace time.Duration
 }
 
 // Client asks one Provider for tokens. *idp.Provider is one.
@@ -56,10 +60,10 @@ type Party struct {
 	Version string
 }
 
-// Propagator decides what goes on. It is safe for concurrent use. Before the first Apply nothing does.
+// Propagator holds tokens that go on, for all Views of it. It is safe for concurrent use.
 type Propagator struct {
 	settings Config
-	applied  atomic.Pointer[applied]
+	current  atomic.Pointer[View] // of the last Apply
 
 	mu        sync.Mutex
 	acquired  map[string]*holding
@@ -70,16 +74,13 @@ type Propagator struct {
 	wake chan struct{}
 }
 
-// applied is what is in force, swapped as one.
-type applied struct {
-	upstreams map[string]*config.Upstream
-	parties   map[string]Party
-}
-
 // New makes a Propagator.
 func New(settings Config) (*Propagator, error) {
-	if settings.CacheSize < 0 {
-		return nil, errors.New("propagation: the cache size is negative")
+	if settings.CacheSize < 0 || settings.Grace < 0 {
+		return nil, errors.New("propagation: neither cache size nor grace may be negative")
+	}
+	if settings.Grace == 0 {
+		settings.Grace = DefaultGrace
 	}
 	if settings.CacheSize == 0 {
 		settings.CacheSize = DefaultCacheSize
@@ -101,114 +102,28 @@ func New(settings Config) (*Propagator, error) {
 	if p.minted, err = lru.New[string, minted](settings.CacheSize); err != nil {
 		return nil, err
 	}
-	p.applied.Store(&applied{})
+	p.current.Store(&View{propagator: p})
 	return p, nil
 }
 
 // Apply takes the Upstreams, and by the names of their Providers who is asked, as they are from now on. What is held for a
-// disposal, or by a version of a Provider, that is there no more is dropped.
-func (p *Propagator) Apply(upstreams []*config.Upstream, parties map[string]Party) {
-	next := &applied{upstreams: make(map[string]*config.Upstream, len(upstreams)), parties: parties}
-	for _, u := range upstreams {
-		next.upstreams[u.Name] = u
-	}
-	p.applied.Store(next)
+// disposal, or by a version of a Provider, that is there no more is dropped. A View of before still decides as it did.
+func (p *Propagator) Apply(upstreams []*config.Upstream, parties map[string]Party) *View {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	kept := next.keys()
+	next := p.newView(upstreams, parties, p.current.Load())
+	p.current.Store(next)
 	for key := range p.acquired {
-		if !kept[key] {
+		if !next.held[key] {
 			delete(p.acquired, key)
 		}
 	}
 	for key := range p.queues {
-		if !kept[key] {
+		if !next.held[key] {
 			delete(p.queues, key)
 		}
 	}
-}
-
-// keys are those under which something may be held for long.
-func (a *applied) keys() map[string]bool {
-	keys := make(map[string]bool)
-	for _, u := range a.upstreams {
-		for _, d := range []config.TokenDisposal{u.Token.Anonymous, u.Token.Certificate, u.Token.User} {
-			if d.Provider == nil {
-				continue
-			}
-			version := a.parties[d.Provider.Name].Version
-			keys[acquisitionKey(d, version)], keys[actorKey(d, version)], keys[queueKey(d, version)] = true, true, true
-		}
-	}
-	return keys
-}
-
-// For decides what goes on with a request that was admitted. A request that is not, or that leads to no upstream, or to one that
-// is not known, takes nothing along. It waits for tokens as long as the context lasts; exactly one of the results counts.
-func (p *Propagator) For(ctx context.Context, d *policy.Decision, now time.Time) (Onward, *Refusal) {
-	applied := p.applied.Load()
-	upstream := applied.upstreams[d.Request.Upstream]
-	if !d.Allowed || upstream == nil {
-		return Onward{}, nil
-	}
-	disposal := of(upstream, d)
-	switch disposal.Kind {
-	case config.DisposalRemove:
-		return Onward{}, nil
-	case config.DisposalPass:
-		if d.Token == nil {
-			return Onward{}, unavailable(disposal, "there is no verified token to pass on")
-		}
-		return plan(disposal), nil
-	}
-	party, found := applied.parties[disposal.Provider.Name]
-	if !found {
-		return Onward{}, unavailable(disposal, "the Provider %s cannot be asked", quote(disposal.Provider.Name))
-	}
-	switch disposal.Kind {
-	case config.DisposalMint:
-		return p.mint(d, disposal, party, now)
-	case config.DisposalAcquire:
-		return p.acquire(ctx, disposal, party, now)
-	case config.DisposalExchange:
-		return p.exchange(ctx, d.Token, disposal, party, now)
-	default:
-		return Onward{}, unavailable(disposal, "what is to go on is not known")
-	}
-}
-
-// Plan says what would go on with a request that was admitted, and gets nothing. It is for callers who are only presumed.
-func (p *Propagator) Plan(d *policy.Decision) Onward {
-	upstream := p.applied.Load().upstreams[d.Request.Upstream]
-	if !d.Allowed || upstream == nil {
-		return Onward{}
-	}
-	return plan(of(upstream, d))
-}
-
-// plan is what a disposal comes to, without a token.
-func plan(disposal config.TokenDisposal) Onward {
-	onward := Onward{How: disposal.Kind, Origin: disposal.Origin}
-	switch disposal.Kind {
-	case config.DisposalRemove:
-	case config.DisposalPass:
-		onward.Kind = Pass
-	default:
-		onward.Kind, onward.Provider = Set, disposal.Provider.Name
-	}
-	return onward
-}
-
-// of is what the upstream gets for this caller.
-func of(upstream *config.Upstream, d *policy.Decision) config.TokenDisposal {
-	switch d.Bearer() {
-	case policy.CallerUser:
-		return upstream.Token.User
-	case policy.CallerCertificate:
-		return upstream.Token.Certificate
-	default:
-		return upstream.Token.Anonymous
-	}
+	return next
 }
 
 // set is a token that goes on, if it can stand in a header.

@@ -78,9 +78,11 @@ const (
 
 // The reasons that lie in the request.
 const (
-	RequestMalformed       Reason = "request_malformed"
-	NoRoute                Reason = "no_route"
-	Misdirected            Reason = "misdirected"
+	RequestMalformed Reason = "request_malformed"
+	NoRoute          Reason = "no_route"
+	Misdirected      Reason = "misdirected"
+	// TokenRefused is given where our token endpoint gave none.
+	TokenRefused           Reason = "token_refused"
 	CredentialsNotAccepted Reason = "credentials_not_accepted"
 	MethodNotAllowed       Reason = "method_not_allowed"
 )

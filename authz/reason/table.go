@@ -122,6 +122,8 @@ var table = []Entry{
 
 	{RequestMalformed, http.StatusBadRequest, "The request is malformed",
 		"Its path, host, method or headers could be read in more than one way."},
+	{TokenRefused, http.StatusBadRequest, "No token was issued",
+		"The token endpoint refused the request; the detail has the error of RFC 6749, and the status is that error's."},
 	{NoRoute, http.StatusNotFound, "Not found",
 		"No rule of any Route matches the request."},
 	{Misdirected, http.StatusMisdirectedRequest, "Misdirected request",
@@ -141,7 +143,7 @@ var table = []Entry{
 	{PolicyRemoved, http.StatusServiceUnavailable, "The service is not available",
 		"The proxy's route was made with a rule and a policy that have both been removed since."},
 	{RuleRemoved, http.StatusServiceUnavailable, "The service is not available",
-		"The proxy's route was made with a rule that has been removed since."},
+		"The proxy's route was made with a rule that has been removed since, or leads to an upstream that is not the rule's."},
 	{TruststoreMissing, http.StatusServiceUnavailable, "The service is not available",
 		"A truststore that would have to judge the certificate has never been good."},
 	{RevocationUnavailable, http.StatusServiceUnavailable, "The service is not available",

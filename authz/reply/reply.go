@@ -25,6 +25,8 @@ import (
 // value that Envoy would not set, and one that neither has an upstream nor is given an answer; all must be denied.
 func Render(p *Policy, d *policy.Decision, with With) (*authv3.CheckResponse, error) {
 	switch {
+	case d.Reason == reason.TokenRefused && with.Answer != nil:
+		return answer(with.Answer, with.Quota)
 	case !d.Allowed:
 		return deny(p, d, with.Quota), nil
 	case p == nil:

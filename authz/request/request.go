@@ -12,12 +12,14 @@ import (
 // Context is where a request stands, as the proxy's route says (context_extensions). A caller can write none of it.
 type Context struct {
 	Gateway, Listener, Entry string
-	// Route, Rule, Policy, PolicyVersion and Upstream are empty where Outcome is set.
+	// Route, Rule, Policy, PolicyVersion, Upstream and UpstreamVersion are empty where Outcome is set.
 	Route, Rule, Policy string
 	// PolicyVersion is the version of the policy that the proxy's route was made with.
 	PolicyVersion string
 	// Upstream is empty where Answer is set.
 	Upstream string
+	// UpstreamVersion is the version of the upstream to which the proxy's route leads; empty exactly where Upstream is.
+	UpstreamVersion string
 	// Answer is empty, or what is answered without an upstream: one of the values of checkcontext.
 	Answer string
 	// Provider is whose answer it is; empty where Answer is, or is whoami.
@@ -98,7 +100,8 @@ func read(check *authv3.CheckRequest) *Request {
 			Gateway: context[checkcontext.Gateway], Listener: context[checkcontext.Listener], Entry: context[checkcontext.Entry],
 			Route: context[checkcontext.Route], Rule: context[checkcontext.Rule],
 			Policy: context[checkcontext.Policy], PolicyVersion: context[checkcontext.PolicyHash],
-			Upstream: context[checkcontext.Upstream], Answer: context[checkcontext.Answer], Provider: context[checkcontext.Provider], Outcome: context[checkcontext.Outcome],
+			Upstream: context[checkcontext.Upstream], UpstreamVersion: context[checkcontext.UpstreamHash],
+			Answer: context[checkcontext.Answer], Provider: context[checkcontext.Provider], Outcome: context[checkcontext.Outcome],
 		},
 		ID:          requestID(http),
 		Method:      http.GetMethod(),
@@ -155,6 +158,9 @@ func (r *Request) checkContext() *Error {
 			return contextMissing("the route's answer is not known, or it has an upstream as well")
 		}
 		end = r.Answer
+	}
+	if (r.Upstream != "") != (r.UpstreamVersion != "") {
+		return contextMissing("the route names an upstream without its version, or the other way round")
 	}
 	if ofProvider := r.Answer != "" && r.Answer != checkcontext.AnswerWhoAmI; ofProvider != (r.Provider != "") {
 		return contextMissing("the route's answer is a provider's, and the route names none, or the other way round")

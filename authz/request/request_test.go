@@ -25,7 +25,7 @@ func asked(change func(*authv3.AttributeContext)) *authv3.CheckRequest {
 		ContextExtensions: map[string]string{
 			checkcontext.Gateway: "edge", checkcontext.Listener: "https", checkcontext.Entry: "api.example.org",
 			checkcontext.Route: "api", checkcontext.Rule: "persons", checkcontext.Policy: "partners",
-			checkcontext.PolicyHash: "abc", checkcontext.Upstream: "api",
+			checkcontext.PolicyHash: "abc", checkcontext.Upstream: "api", checkcontext.UpstreamHash: "def",
 		},
 	}
 	if change != nil {
@@ -59,7 +59,7 @@ func TestAGoodRequestIsReadWhole(t *testing.T) {
 	}
 	want := request.Context{
 		Gateway: "edge", Listener: "https", Entry: "api.example.org", Route: "api", Rule: "persons",
-		Policy: "partners", PolicyVersion: "abc", Upstream: "api",
+		Policy: "partners", PolicyVersion: "abc", Upstream: "api", UpstreamVersion: "def",
 	}
 	if r.Context != want {
 		t.Errorf("context %+v", r.Context)
@@ -111,14 +111,17 @@ func TestWhatCanBeReadInTwoWaysIsRefused(t *testing.T) {
 		"no host":                            {func(a *authv3.AttributeContext) { a.Request.Http.Host = "" }, reason.RequestMalformed},
 		"two hosts in one": {func(a *authv3.AttributeContext) { a.Request.Http.Host = "a.example.org,b.example.org" },
 			reason.RequestMalformed},
-		"a user before the host":       {func(a *authv3.AttributeContext) { a.Request.Http.Host = "a@b" }, reason.RequestMalformed},
-		"no method":                    {func(a *authv3.AttributeContext) { a.Request.Http.Method = "" }, reason.RequestMalformed},
-		"a method with a space":        {func(a *authv3.AttributeContext) { a.Request.Http.Method = "GET /" }, reason.RequestMalformed},
-		"no gateway":                   {context(checkcontext.Gateway, ""), reason.ContextMissing},
-		"no entry":                     {context(checkcontext.Entry, ""), reason.ContextMissing},
-		"no policy":                    {context(checkcontext.Policy, ""), reason.ContextMissing},
-		"no policy version":            {context(checkcontext.PolicyHash, ""), reason.ContextMissing},
-		"no upstream":                  {context(checkcontext.Upstream, ""), reason.ContextMissing},
+		"a user before the host": {func(a *authv3.AttributeContext) { a.Request.Http.Host = "a@b" }, reason.RequestMalformed},
+		"no method":              {func(a *authv3.AttributeContext) { a.Request.Http.Method = "" }, reason.RequestMalformed},
+		"a method with a space":  {func(a *authv3.AttributeContext) { a.Request.Http.Method = "GET /" }, reason.RequestMalformed},
+		"no gateway":             {context(checkcontext.Gateway, ""), reason.ContextMissing},
+		"no entry":               {context(checkcontext.Entry, ""), reason.ContextMissing},
+		"no policy":              {context(checkcontext.Policy, ""), reason.ContextMissing},
+		"no policy version":      {context(checkcontext.PolicyHash, ""), reason.ContextMissing},
+		"no upstream":            {context(checkcontext.Upstream, ""), reason.ContextMissing},
+		"no upstream version":    {context(checkcontext.UpstreamHash, ""), reason.ContextMissing},
+		"a version of no upstream": {answering(checkcontext.AnswerWhoAmI, func(context map[string]string) { context[checkcontext.UpstreamHash] = "def" }),
+			reason.ContextMissing},
 		"an answer beside an upstream": {context(checkcontext.Answer, checkcontext.AnswerWhoAmI), reason.ContextMissing},
 		"an answer in its place":       {answering(checkcontext.AnswerWhoAmI, nil), ""},
 		"an unknown answer":            {answering("whoareyou", nil), reason.ContextMissing},
@@ -149,6 +152,7 @@ func TestWhatCanBeReadInTwoWaysIsRefused(t *testing.T) {
 func answering(answer string, change func(map[string]string)) func(*authv3.AttributeContext) {
 	return func(a *authv3.AttributeContext) {
 		delete(a.ContextExtensions, checkcontext.Upstream)
+		delete(a.ContextExtensions, checkcontext.UpstreamHash)
 		a.ContextExtensions[checkcontext.Answer] = answer
 		if change != nil {
 			change(a.ContextExtensions)
@@ -193,6 +197,7 @@ func TestARequestIDThatSaysMoreThanAnIDIsNotTakenUp(t *testing.T) {
 func answeringFor(answer, provider string) func(*authv3.AttributeContext) {
 	return func(a *authv3.AttributeContext) {
 		delete(a.ContextExtensions, checkcontext.Upstream)
+		delete(a.ContextExtensions, checkcontext.UpstreamHash)
 		a.ContextExtensions[checkcontext.Answer] = answer
 		if provider != "" {
 			a.ContextExtensions[checkcontext.Provider] = provider

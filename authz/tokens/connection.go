@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sallyport-project/sallyport/authz/idp"
 	"github.com/sallyport-project/sallyport/authz/jose"
@@ -23,22 +24,27 @@ import (
 
 // connection is how a Provider of others' is spoken to.
 type connection struct {
-	// identity tells what it was made of.
-	identity string
+	// identity tells what it was made of, and roots, as a hash, who vouches for the Provider's server; empty for the system's authorities.
+	identity, roots string
 	// provider is nil where it cannot be spoken to, and then fault says why.
 	provider *idp.Provider
 	fault    *unusable
+	// material is the last with which this connection was in force. Where it is another one's turn, that one's secret may be for somebody
+	// else.
+	material atomic.Pointer[inventory.Snapshot]
 }
 
 // connect makes a connection, or keeps the one from before.
-func (t *Tokens) connect(p *config.Provider, before *applied, material *inventory.Snapshot) *connection {
-	roots, rootsHash, err := rootsOf(p, material)
-	made := &connection{identity: hash("connection", identityOfClient(p), p.KeySetURI, introspectionEndpoint(p), rootsHash)}
+func (t *Tokens) connect(p *config.Provider, before *View, material *inventory.Snapshot) *connection {
+	pool, roots, err := rootsOf(p, material)
+	made := &connection{identity: hash("connection", identityOfClient(p, roots), p.KeySetURI, introspectionEndpoint(p)), roots: roots}
 	if old := before.connections[p.Name]; old != nil && old.fault == nil && old.identity == made.identity {
+		old.material.Store(material)
 		return old
 	}
+	made.material.Store(material)
 	if err == nil {
-		made.provider, err = idp.New(t.configOf(p, roots, made.identity))
+		made.provider, err = idp.New(t.configOf(p, pool, made))
 	}
 	if err != nil {
 		made.fault = &unusable{provider: p.Name, cause: err}
@@ -60,7 +66,7 @@ func rootsOf(p *config.Provider, material *inventory.Snapshot) (*x509.CertPool, 
 	for _, anchor := range store.Anchors {
 		pool.AddCert(anchor)
 	}
-	return pool, store.Hash, nil
+	return pool, store.BundleHash, nil
 }
 
 func introspectionEndpoint(p *config.Provider) string {
@@ -70,9 +76,8 @@ func introspectionEndpoint(p *config.Provider) string {
 	return p.Introspection.Endpoint
 }
 
-// configOf says how a Provider is spoken to. What is secret is read each time that it is needed, and never by a connection that is not
-// in force any more: the secret of the next one may be for somebody else.
-func (t *Tokens) configOf(p *config.Provider, roots *x509.CertPool, identity string) idp.Config {
+// configOf says how a Provider is spoken to. What is secret is read each time that it is needed, of the connection's own material.
+func (t *Tokens) configOf(p *config.Provider, roots *x509.CertPool, own *connection) idp.Config {
 	c := idp.Config{
 		Issuer: p.Issuers[0], KeySetURI: p.KeySetURI, TokenEndpoint: p.TokenEndpoint, IntrospectionEndpoint: introspectionEndpoint(p),
 		InsecureHTTP: p.InsecureHTTP, Roots: roots, Timeout: t.settings.Timeout, Clock: t.settings.Clock,
@@ -87,13 +92,13 @@ func (t *Tokens) configOf(p *config.Provider, roots *x509.CertPool, identity str
 	}
 	switch c.Client.Method {
 	case idp.Basic, idp.Post:
-		c.Client.Secret = func() (string, error) { return t.secret(p.Name, identity) }
+		c.Client.Secret = func() (string, error) { return own.secret(p.Name) }
 	case idp.PrivateKeyJWT:
-		c.Client.Sign = func(claims map[string]any) (string, error) { return t.sign(p.Name, identity, client.KeyID, claims) }
+		c.Client.Sign = func(claims map[string]any) (string, error) { return own.sign(p.Name, client.KeyID, claims) }
 	case idp.TLSClientAuth:
 		if client.Certificate != nil {
 			name := client.Certificate.Name
-			c.ClientCertificate = func() *tls.Certificate { return t.certificate(p.Name, identity, name) }
+			c.ClientCertificate = func() *tls.Certificate { return t.ownPairs.get(own.material.Load().Certificates[name]) }
 		}
 	}
 	return c
@@ -109,45 +114,18 @@ var methods = map[sallyportv1.ClientAuthentication]idp.Method{
 var (
 	errNoSecret = errors.New("there is none: its material has never been good")
 	errNoKey    = errors.New("there is no key: its material has never been good")
-	errReplaced = errors.New("the Provider's configuration has changed meanwhile")
 )
 
-// materialFor is what is in force for a connection; an error if another one is.
-func (t *Tokens) materialFor(provider, identity string) (*inventory.Snapshot, error) {
-	now := t.applied.Load()
-	if c := now.connections[provider]; c == nil || c.identity != identity {
-		return nil, errReplaced
-	}
-	return now.material, nil
-}
-
-func (t *Tokens) secret(provider, identity string) (string, error) {
-	material, err := t.materialFor(provider, identity)
-	if err != nil {
-		return "", err
-	}
-	if found := material.Providers[provider]; found != nil && found.Secret != "" {
+func (c *connection) secret(provider string) (string, error) {
+	if found := c.material.Load().Providers[provider]; found != nil && found.Secret != "" {
 		return found.Secret, nil
 	}
 	return "", errNoSecret
 }
 
-// certificate is the one that is presented; nil if there is none.
-func (t *Tokens) certificate(provider, identity, name string) *tls.Certificate {
-	material, err := t.materialFor(provider, identity)
-	if err != nil {
-		return nil
-	}
-	return t.ownPairs.get(material.Certificates[name])
-}
-
 // sign makes an assertion by the client's key, under the id that the Provider knows it by.
-func (t *Tokens) sign(provider, identity, keyID string, claims map[string]any) (string, error) {
-	material, err := t.materialFor(provider, identity)
-	if err != nil {
-		return "", err
-	}
-	found := material.Providers[provider]
+func (c *connection) sign(provider, keyID string, claims map[string]any) (string, error) {
+	found := c.material.Load().Providers[provider]
 	if found == nil || found.PrivateKey == nil {
 		return "", errNoKey
 	}
@@ -211,8 +189,8 @@ func (c *connection) client() propagation.Client {
 }
 
 // closeAllBut closes the connections that are not the next ones.
-func (a *applied) closeAllBut(next *applied) {
-	for name, c := range a.connections {
+func (v *View) closeAllBut(next *View) {
+	for name, c := range v.connections {
 		if c.provider != nil && next.connections[name] != c {
 			c.provider.Close()
 		}
@@ -239,11 +217,11 @@ func (u *unusable) KeySet(context.Context, idp.Validator) (idp.Fetched, error) {
 }
 
 // Introspect asks a Provider about a token. It implements bearer.Introspector.
-func (t *Tokens) Introspect(ctx context.Context, provider, token string) (*idp.Introspection, error) {
-	if t.settings.Substitute != nil {
+func (v *View) Introspect(ctx context.Context, provider, token string) (*idp.Introspection, error) {
+	if v.tokens.settings.Substitute != nil {
 		return introspectLocally(token), nil
 	}
-	connected := t.applied.Load().connections[provider]
+	connected := v.connections[provider]
 	switch {
 	case connected == nil:
 		return nil, &unusable{provider: provider, cause: errors.New("it is not in force")}
@@ -255,22 +233,38 @@ func (t *Tokens) Introspect(ctx context.Context, provider, token string) (*idp.I
 
 // The identities tell whether what is held of a Provider is still its own. They hold no secret.
 
-// identityOfKeys is of whose keys, from where.
-func identityOfKeys(p *config.Provider) string {
-	return hash("keys", p.Issuers, p.KeySetURI, p.KeySet, p.Mint != nil)
+// identityOfKeys is of whose keys, from where, and who vouches that they come from there: what an authority
+// has vouched for counts no longer than it does.
+func identityOfKeys(p *config.Provider, roots string) string {
+	return hash("keys", p.Issuers, p.KeySetURI, trustOf(p, roots))
+}
+
+// identityOfStatic is of whose keys, where they are material or our own.
+func identityOfStatic(p *config.Provider) string {
+	return hash("static keys", p.Issuers, p.KeySet, p.Mint != nil)
 }
 
 // identityOfClient is of whom we ask for tokens, and as whom.
-func identityOfClient(p *config.Provider) string {
+func identityOfClient(p *config.Provider, roots string) string {
+	asked := hash("client", p.Issuers, p.TokenEndpoint, trustOf(p, roots))
 	if p.Client == nil {
-		return hash("client", p.Issuers, p.TokenEndpoint, p.InsecureHTTP)
+		return asked
 	}
 	c := *p.Client
 	certificate := ""
 	if c.Certificate != nil {
 		certificate = c.Certificate.Name
 	}
-	return hash("client", p.Issuers, p.TokenEndpoint, p.InsecureHTTP, c.ID, c.Authentication, c.KeyID, certificate, c.Parameters)
+	return hash(asked, c.ID, c.Authentication, c.KeyID, certificate, c.Parameters)
+}
+
+// trustOf is by whom a Provider's server is known.
+func trustOf(p *config.Provider, roots string) string {
+	name := ""
+	if p.Truststore != nil {
+		name = p.Truststore.Name
+	}
+	return hash("trust", name, roots, p.InsecureHTTP)
 }
 
 // identityOfIssuer is of what we make tokens with.

@@ -161,7 +161,10 @@ const bySecret = `id: edge, secret: "env:SECRET"`
 type house struct {
 	testing.TB
 	*tokens.Tokens
-	issuer   *issuer
+	*tokens.View
+	issuer *issuer
+	// leads is the version of the upstream that routes lead to.
+	leads    string
 	client   string
 	scope    string
 	material *inventory.Snapshot
@@ -173,7 +176,7 @@ func newHouse(t testing.TB, changes ...func(*tokens.Config)) *house {
 	h := &house{TB: t, issuer: newIssuer(t), client: bySecret, scope: "one", log: new(bytes.Buffer)}
 	h.material = &inventory.Snapshot{
 		Generation:  1,
-		Truststores: map[string]*inventory.Truststore{"issuers": {Name: "issuers", Hash: "1", Anchors: []*x509.Certificate{h.issuer.server.Certificate()}}},
+		Truststores: map[string]*inventory.Truststore{"issuers": {Name: "issuers", BundleHash: "1", Anchors: []*x509.Certificate{h.issuer.server.Certificate()}}},
 		Providers:   map[string]*inventory.Provider{"corporate": {Name: "corporate", Secret: canary}},
 	}
 	settings := tokens.Config{Logger: hclog.New(&hclog.LoggerOptions{Output: h.log, Level: hclog.Trace})}
@@ -201,7 +204,8 @@ func (h *house) model() *config.Model {
 
 func (h *house) apply() {
 	h.Helper()
-	h.Apply(h.model(), h.material)
+	model := h.model()
+	h.View, h.leads = h.Apply(model, h.material), model.Upstream("api").Version
 }
 
 func (h *house) judge(token string) *bearer.Verdict {
@@ -211,7 +215,7 @@ func (h *house) judge(token string) *bearer.Verdict {
 // goesOn is the Authorization header with an anonymous request, or why there is none.
 func (h *house) goesOn() (string, string) {
 	h.Helper()
-	d := &policy.Decision{Allowed: true, Request: &request.Request{Context: request.Context{Upstream: "api"}}}
+	d := &policy.Decision{Allowed: true, Request: &request.Request{Context: request.Context{Upstream: "api", UpstreamVersion: h.leads}}}
 	onward, refusal := h.Onward(h.Context(), d, time.Now())
 	if refusal != nil {
 		if strings.Contains(refusal.Detail, canary) {

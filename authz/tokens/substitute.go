@@ -52,8 +52,8 @@ func (Nobody) Token(_ context.Context, wanted Wanted) (*idp.Token, error) {
 // takeSubstitute prepares a Provider for which the substitute stands.
 func (t *Tokens) takeSubstitute(p *config.Provider) (*keyset.Spec, propagation.Party) {
 	stand := &standIn{substitute: t.settings.Substitute, provider: p.Name}
-	set := &keyset.Spec{Name: p.Name, Identity: identityOfKeys(p), Static: stand.substitute.KeySet(p.Name)}
-	party := propagation.Party{Version: identityOfClient(p)}
+	set := &keyset.Spec{Name: p.Name, Identity: identityOfKeys(p, ""), Static: stand.substitute.KeySet(p.Name)}
+	party := propagation.Party{Version: identityOfClient(p, "")}
 	if p.Client != nil {
 		party.Client = stand
 	}

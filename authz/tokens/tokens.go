@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,9 +11,11 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/keyset"
+	"github.com/sallyport-project/sallyport/authz/limit"
 	"github.com/sallyport-project/sallyport/authz/mint"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/propagation"
+	"github.com/sallyport-project/sallyport/authz/request"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 )
@@ -33,12 +34,15 @@ type Config struct {
 	CacheSize int
 	// OnwardCacheSize is how many exchanged tokens are held, and how many minted ones; propagation.DefaultCacheSize if zero.
 	OnwardCacheSize int
+	// Grace is how long it is remembered what earlier versions of an Upstream were to get; propagation.DefaultGrace if zero.
+	Grace time.Duration
+	// Uncounted leaves out of account how often a consumer asks the token endpoints: for simulations, whose clock stands still.
+	Uncounted bool
 	// Substitute, if not nil, stands for every Provider but those that are ourselves, and no network is used.
 	Substitute Substitute
 }
 
-// Tokens are all parts together. They are safe for concurrent use. Before the first Apply every token is refused, and nothing goes
-// on.
+// Tokens are all parts together, with what is held for every View of them. They are safe for concurrent use.
 type Tokens struct {
 	settings   Config
 	keys       *keyset.Registry
@@ -46,18 +50,21 @@ type Tokens struct {
 	propagator *propagation.Propagator
 
 	applying sync.Mutex // one Apply at a time
-	// identities are those of the key sets in force, by Provider; guarded by applying.
-	identities map[string]string
-	applied    atomic.Pointer[applied]
-	ownPairs   pairs
+	current  atomic.Pointer[View]
+	ownPairs pairs
 }
 
-// applied is a Model, its material, and what was made of them.
-type applied struct {
+// View is a Model, its material, and what was made of them: one generation of rules, upstreams and issuers. Whoever judges by its rules
+// meets the keys of no issuer but its own, and asks no other, also once there is a later one. It is safe for concurrent use.
+type View struct {
+	tokens      *Tokens
 	model       *config.Model
 	material    *inventory.Snapshot
 	connections map[string]*connection  // by Provider
 	issuers     map[string]*mint.Issuer // by Provider; those alone that have keys
+	grants      *limit.Buckets          // how often each consumer may ask the token endpoints
+	judge       *bearer.View
+	onward      *propagation.View
 }
 
 // New puts the parts together.
@@ -71,25 +78,29 @@ func New(settings Config) (*Tokens, error) {
 	t := &Tokens{settings: settings}
 	t.keys = keyset.New(keyset.Config{Logger: settings.Logger.Named("keys"), Clock: settings.Clock, Folder: settings.Folder})
 	var err error
-	t.verifier, err = bearer.NewVerifier(bearer.Config{Keys: t.keys, Introspector: t, CacheSize: settings.CacheSize})
+	t.verifier, err = bearer.NewVerifier(bearer.Config{Clock: settings.Clock, CacheSize: settings.CacheSize})
 	if err != nil {
 		return nil, err
 	}
-	t.propagator, err = propagation.New(propagation.Config{Logger: settings.Logger.Named("onward"), Clock: settings.Clock, CacheSize: settings.OnwardCacheSize})
+	t.propagator, err = propagation.New(propagation.Config{
+		Logger: settings.Logger.Named("onward"), Clock: settings.Clock, CacheSize: settings.OnwardCacheSize, Grace: settings.Grace,
+	})
 	if err != nil {
 		return nil, err
 	}
-	t.applied.Store(&applied{material: new(inventory.Snapshot)})
+	t.current.Store(&View{material: new(inventory.Snapshot)})
 	return t, nil
 }
 
-// Apply judges and gives tokens by this model and material from now on. Connections, key sets and tokens that are held stay where
-// their Providers are what they were. Secrets count from the next time that one is needed.
-func (t *Tokens) Apply(model *config.Model, material *inventory.Snapshot) {
+// Apply judges and gives tokens by this model and material, in the View that it returns. Connections, key sets and tokens that are
+// held stay where their Providers are what they were. Secrets count from the next time that one is needed. Views of before still judge
+// and give as they did, as long as somebody has one.
+func (t *Tokens) Apply(model *config.Model, material *inventory.Snapshot) *View {
 	t.applying.Lock()
 	defer t.applying.Unlock()
-	before := t.applied.Load()
-	after := &applied{model: model, material: material, connections: make(map[string]*connection), issuers: make(map[string]*mint.Issuer)}
+	before := t.current.Load()
+	after := &View{tokens: t, model: model, material: material, connections: make(map[string]*connection), issuers: make(map[string]*mint.Issuer)}
+	after.grants = grantLimits(model, before.grants)
 	var sets []keyset.Spec
 	parties := make(map[string]propagation.Party)
 	for _, p := range model.Providers() {
@@ -99,22 +110,15 @@ func (t *Tokens) Apply(model *config.Model, material *inventory.Snapshot) {
 		}
 		parties[p.Name] = party
 	}
-	t.applied.Store(after)
-	// Where a Provider has become another issuer's, neither the old rules may meet the new keys nor the other way round: for the moment
-	// between the two it has none, and its tokens are 503.
-	t.keys.Apply(slices.DeleteFunc(slices.Clone(sets), func(s keyset.Spec) bool { return t.identities[s.Name] != s.Identity }))
-	t.verifier.Apply(model.Providers())
-	t.keys.Apply(sets)
-	t.identities = make(map[string]string, len(sets))
-	for _, s := range sets {
-		t.identities[s.Name] = s.Identity
-	}
-	t.propagator.Apply(model.Upstreams(), parties)
+	after.judge = t.verifier.View(model.Providers(), t.keys.Apply(sets), after)
+	after.onward = t.propagator.Apply(model.Upstreams(), parties)
+	t.current.Store(after)
 	before.closeAllBut(after)
+	return after
 }
 
 // take prepares one Provider: where its keys come from, nil if from nowhere, and who gives tokens of it.
-func (t *Tokens) take(p *config.Provider, before, after *applied) (*keyset.Spec, propagation.Party) {
+func (t *Tokens) take(p *config.Provider, before, after *View) (*keyset.Spec, propagation.Party) {
 	switch {
 	case p.Mint != nil:
 		return t.takeOwn(p, after)
@@ -123,14 +127,14 @@ func (t *Tokens) take(p *config.Provider, before, after *applied) (*keyset.Spec,
 	}
 	connected := t.connect(p, before, after.material)
 	after.connections[p.Name] = connected
-	set := &keyset.Spec{Name: p.Name, Identity: identityOfKeys(p), MaxStale: p.MaxStale, Source: connected.keys()}
+	set := &keyset.Spec{Name: p.Name, Identity: identityOfKeys(p, connected.roots), MaxStale: p.MaxStale, Source: connected.keys()}
 	if p.KeySet != "" {
-		set.Source = nil
+		set.Identity, set.Source = identityOfStatic(p), nil
 		if found := after.material.Providers[p.Name]; found != nil {
 			set.Static = found.KeySet
 		}
 	}
-	party := propagation.Party{Version: identityOfClient(p)}
+	party := propagation.Party{Version: identityOfClient(p, connected.roots)}
 	if p.Client != nil {
 		party.Client = connected.client()
 	}
@@ -138,7 +142,7 @@ func (t *Tokens) take(p *config.Provider, before, after *applied) (*keyset.Spec,
 }
 
 // takeOwn prepares a Provider that is ourselves. Without keys it neither makes tokens nor takes any.
-func (t *Tokens) takeOwn(p *config.Provider, after *applied) (*keyset.Spec, propagation.Party) {
+func (t *Tokens) takeOwn(p *config.Provider, after *View) (*keyset.Spec, propagation.Party) {
 	found := after.material.Providers[p.Name]
 	if found == nil || found.SigningKeys == nil {
 		t.settings.Logger.Warn("an issuer of our own has no signing keys, so its tokens are refused and none are made", "provider", p.Name)
@@ -150,7 +154,7 @@ func (t *Tokens) takeOwn(p *config.Provider, after *applied) (*keyset.Spec, prop
 		return nil, propagation.Party{}
 	}
 	after.issuers[p.Name] = issuer
-	return &keyset.Spec{Name: p.Name, Identity: identityOfKeys(p), Static: issuer.KeySet()},
+	return &keyset.Spec{Name: p.Name, Identity: identityOfStatic(p), Static: issuer.KeySet()},
 		propagation.Party{Minter: issuer, Version: identityOfIssuer(p, found.SigningKeys.Hash)}
 }
 
@@ -161,22 +165,27 @@ func (t *Tokens) Run(ctx context.Context) error {
 	group.Go(func() error { return t.keys.Run(ctx) })
 	group.Go(func() error { return t.propagator.Run(ctx) })
 	err := group.Wait()
-	t.applied.Load().closeAllBut(&applied{})
+	t.current.Load().closeAllBut(&View{})
 	return err
 }
 
-// Judge tells whose token it is, by the named Providers alone; see bearer.Verifier.
-func (t *Tokens) Judge(ctx context.Context, providers, audiences []string, token string, now time.Time) *bearer.Verdict {
-	return t.verifier.Judge(ctx, providers, audiences, token, now)
+// Judge tells whose token it is, by the named Providers alone; see bearer.View.
+func (v *View) Judge(ctx context.Context, providers, audiences []string, token string, now time.Time) *bearer.Verdict {
+	return v.judge.Judge(ctx, providers, audiences, token, now)
 }
 
-// Onward decides what goes on with an admitted request; see propagation.Propagator.
-func (t *Tokens) Onward(ctx context.Context, d *policy.Decision, now time.Time) (propagation.Onward, *propagation.Refusal) {
-	return t.propagator.For(ctx, d, now)
+// Onward decides what goes on with an admitted request; see propagation.View.
+func (v *View) Onward(ctx context.Context, d *policy.Decision, now time.Time) (propagation.Onward, *propagation.Refusal) {
+	return v.onward.For(ctx, d, now)
 }
 
-// Plan says what would go on, and gets nothing; see propagation.Propagator.
-func (t *Tokens) Plan(d *policy.Decision) propagation.Onward { return t.propagator.Plan(d) }
+// Plan says what would go on, and gets nothing; see propagation.View.
+func (v *View) Plan(d *policy.Decision) (propagation.Onward, *propagation.Refusal) {
+	return v.onward.Plan(d)
+}
+
+// Knows tells whether it is known what goes where a proxy's route leads; see propagation.View.
+func (v *View) Knows(at request.Context) bool { return v.onward.Knows(at.Upstream, at.UpstreamVersion) }
 
 // States are how it stands with Providers, for people. They hold no secret and no token.
 type States struct {

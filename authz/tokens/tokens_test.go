@@ -141,7 +141,7 @@ func TestAProviderWhoseTruststoreIsMissingIsSpokenToByNobody(t *testing.T) {
 		t.Errorf("%q goes on", got)
 	}
 	stranger := fixture.NewAuthority(t, "other").Certificate()
-	h.material.Truststores = map[string]*inventory.Truststore{"issuers": {Name: "issuers", Hash: "2", Anchors: []*x509.Certificate{stranger}}}
+	h.material.Truststores = map[string]*inventory.Truststore{"issuers": {Name: "issuers", BundleHash: "2", Anchors: []*x509.Certificate{stranger}}}
 	h.scope = "three"
 	h.apply()
 	if got, refused := h.goesOn(); got != "" || !strings.Contains(refused, "certificate") {
@@ -189,16 +189,14 @@ func TestKeySetsOutliveTheProcessWhileTheirProviderIsAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next.Apply(h.model(), h.material)
-	if v := next.Judge(t.Context(), []string{"corporate"}, nil, alice, time.Now()); v.Refusal != nil {
+	if v := next.Apply(h.model(), h.material).Judge(t.Context(), []string{"corporate"}, nil, alice, time.Now()); v.Refusal != nil {
 		t.Errorf("after a restart: %+v", v.Refusal)
 	}
 	empty, err := tokens.New(tokens.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	empty.Apply(h.model(), h.material)
-	if v := empty.Judge(t.Context(), []string{"corporate"}, nil, alice, time.Now()); v.Refusal == nil || v.Refusal.Reason != reason.ProviderUnavailable {
+	if v := empty.Apply(h.model(), h.material).Judge(t.Context(), []string{"corporate"}, nil, alice, time.Now()); v.Refusal == nil || v.Refusal.Reason != reason.ProviderUnavailable {
 		t.Errorf("without a folder: %+v", v)
 	}
 }
@@ -212,12 +210,12 @@ func TestAKeySetThatIsMaterialIsNotFetched(t *testing.T) {
 	model := fixture.Model(t, strings.NewReplacer("ISSUER", h.issuer.server.URL, "CLIENT", h.client, "SCOPE", h.scope,
 		"  audiences: [api]\n", "  audiences: [api]\n  key_set: \"file:keys.json\"\n").Replace(resources))
 	h.material.Providers["corporate"].KeySet = set
-	h.Apply(model, h.material)
+	h.View = h.Apply(model, h.material)
 	if v := h.judge(h.issuer.token("alice")); v.Refusal != nil {
 		t.Errorf("judged %+v", v.Refusal)
 	}
 	h.material.Providers = nil
-	h.Apply(model, h.material)
+	h.View = h.Apply(model, h.material)
 	if v := h.judge(h.issuer.token("alice")); v.Refusal == nil || v.Refusal.Reason != reason.ProviderUnavailable {
 		t.Errorf("without it: %+v", v)
 	}
@@ -241,14 +239,67 @@ func TestKeySetsAreFetchedBeforeTheyAreNeeded(t *testing.T) {
 	}
 }
 
-func TestBeforeTheFirstApplyNothingIsTakenAndNothingGoesOn(t *testing.T) {
-	empty, err := tokens.New(tokens.Config{})
-	if err != nil {
-		t.Fatal(err)
+func TestWhatIsJudgedByAViewMeetsTheKeysAndTheIssuerOfNoOther(t *testing.T) {
+	h := newHouse(t)
+	before, leads, first := h.View, h.leads, h.issuer
+	alice := first.token("alice")
+	if v := h.judge(alice); v.Refusal != nil {
+		t.Fatal(v.Refusal)
 	}
-	h := &house{TB: t, Tokens: empty, issuer: newIssuer(t)}
-	if v := h.judge(h.issuer.token("alice")); v.Refusal == nil {
-		t.Error("a token is taken")
+	h.issuer = newIssuer(t) // another one of the same name, and somebody else's secret
+	h.material = &inventory.Snapshot{
+		Truststores: map[string]*inventory.Truststore{"issuers": {Name: "issuers", BundleHash: "2", Anchors: []*x509.Certificate{h.issuer.server.Certificate()}}},
+		Providers:   map[string]*inventory.Provider{"corporate": {Name: "corporate", Secret: canary + "-next"}},
+	}
+	h.apply()
+	bob := h.issuer.token("bob")
+	after := h.View
+	for name, one := range map[string]struct {
+		by    *tokens.View
+		token string
+		taken bool
+	}{"old by old": {before, alice, true}, "old by new": {after, alice, false}, "new by new": {after, bob, true}, "new by old": {before, bob, false}} {
+		verdict := one.by.Judge(t.Context(), []string{"corporate"}, nil, one.token, time.Now())
+		if (verdict.Refusal == nil) != one.taken {
+			t.Errorf("%s: %+v", name, verdict)
+		}
+	}
+	h.View, h.leads = before, leads
+	if got, refused := h.goesOn(); got != "Bearer given" {
+		t.Errorf("by the view of before: %q goes on, refused %q", got, refused)
+	}
+	if _, asked := first.form(); asked != nil {
+		if _, secret, _ := asked.BasicAuth(); secret != canary {
+			t.Errorf("the first issuer is shown the secret %q", secret)
+		}
+	}
+	if n := h.issuer.requests(endpoint); n != 0 {
+		t.Errorf("the other issuer was asked %d times", n)
+	}
+}
+
+func TestWhatAnAuthorityHasVouchedForCountsNoLongerThanItDoes(t *testing.T) {
+	h := newHouse(t)
+	alice := h.issuer.token("alice")
+	if v := h.judge(alice); v.Refusal != nil {
+		t.Fatal(v.Refusal)
+	}
+	h.goesOn()
+	stranger := fixture.NewAuthority(t, "other").Certificate()
+	trust := func(bundle, all string, anchors ...*x509.Certificate) {
+		h.material = &inventory.Snapshot{
+			Truststores: map[string]*inventory.Truststore{"issuers": {Name: "issuers", BundleHash: bundle, Hash: all, Anchors: anchors}},
+			Providers:   h.material.Providers,
+		}
+		h.apply()
+	}
+	trust("1", "with another list", h.issuer.server.Certificate()) // the same authorities
+	if v := h.judge(alice); v.Refusal != nil || h.issuer.requests(keys) != 1 {
+		t.Errorf("the key set is fetched %d times, refused %v", h.issuer.requests(keys), v.Refusal)
+	}
+	trust("2", "", stranger)
+	if v := h.judge(alice); v.Refusal == nil || v.Refusal.Reason != reason.ProviderUnavailable {
+		t.Errorf("judged %+v by keys that nobody vouches for", v)
 	}
 	if got, _ := h.goesOn(); got != "" {
 		t.Errorf("%q goes on", got)

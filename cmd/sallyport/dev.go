@@ -51,7 +51,7 @@ With --once it ends after the cases. Exit code: 0 if every case came out as expe
 				}
 			}
 			err = dev.Run(cmd.Context(), dev.Config{
-				Directory: args[0], StateDir: state, Envoy: envoy, Logger: logger, Out: s.out, Once: once,
+				Directory: args[0], StateDir: state, Envoy: envoy, Version: version, Logger: logger, Out: s.out, Once: once,
 			})
 			switch {
 			case errors.Is(err, dev.ErrCases):

@@ -23,7 +23,7 @@ func newReference(streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var commands bytes.Buffer
 			commands.WriteString("# The command line\n\n<!-- Made from the program by `make generate`. -->\n\n" +
-				"Exit codes: 0 done; 1 not as expected, or failed; 2 a mistake in the command line or the configuration.\n")
+				"Exit codes: 0 done; 1 not as expected, or failed; 2 a mistake in the command line or the configuration; 3 nothing wrong was found, and a signature not verified.\n")
 			describe(&commands, cmd.Root())
 			for name, content := range map[string][]byte{"cli.md": commands.Bytes(), "reasons.md": reasons()} {
 				if err := os.WriteFile(filepath.Join(args[0], name), content, 0o644); err != nil { //nolint:gosec // a page to be read

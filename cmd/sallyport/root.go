@@ -25,6 +25,8 @@ const (
 	exitFailed
 	// exitUsage: the command line or the configuration is wrong.
 	exitUsage
+	// exitUnverified: nothing that was looked at is wrong, and what it hangs on was not looked at.
+	exitUnverified
 	// exitInterrupted: a signal ended it before it was done, as a shell counts SIGINT (128 + 2). A verb that runs until it is
 	// ended is done then.
 	exitInterrupted = 130
@@ -44,6 +46,9 @@ func (e usageError) Unwrap() error { return e.error }
 
 // errReported ends a verb that has told the person everything already.
 var errReported = errors.New("reported")
+
+// errUnverified ends a verb that has told the person everything already, but for what nobody has verified.
+var errUnverified = errors.New("unverified")
 
 // run runs the program and returns its exit code.
 func run(ctx context.Context, args []string, s streams) int {
@@ -75,6 +80,8 @@ func run(ctx context.Context, args []string, s streams) int {
 		return exitUsage
 	case errors.Is(err, errReported):
 		return exitFailed
+	case errors.Is(err, errUnverified):
+		return exitUnverified
 	}
 	fmt.Fprintf(s.err, "sallyport: %v\n", err)
 	return exitFailed

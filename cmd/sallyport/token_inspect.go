@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,17 +32,22 @@ configuration it says which Provider the token belongs to, and judges it by that
 claims, binding, deny list, times and audience, all of them, and not only the first that fails.
 
 The signature is judged with --verify, which fetches the Provider's key set, or with --keys. Without either, anybody could have made
-the token. Neither the signature nor the token itself is ever printed. Do not give a token as an argument: others could read it.
+the token, and it is never called good. Neither the signature nor the token itself is ever printed. Do not give a token as an argument: others could read it.
 
 Whether a good token is enough for a request is what ` + "`sallyport explain --token -`" + ` tells.
 
-Exit code: 0 if the token is good for some Provider, or was decoded without DIR; 1 if it is not good; 2 for a mistake in the
-command line or in the configuration.`,
+Exit code: 0 if the token is good for some Provider, its signature included, or was decoded without DIR; 1 if it is not good; 2 for a
+mistake in the command line or in the configuration; 3 if nothing is wrong with it but that its signature was not verified.`,
 		Example: `  sallyport token inspect <token.txt
   pbpaste | sallyport token inspect config/ --verify
   sallyport token inspect config/ --provider corporate --keys keys.json <token.txt
   sallyport token inspect config/ --output json <token.txt | jq '.providers[].checks[] | select(.good | not)'`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if slices.ContainsFunc(args, looksLikeToken) { // and is not repeated here
+				return errors.New("an argument looks like a token, which others could read there: give it on standard input")
+			}
+			return cobra.MaximumNArgs(1)(cmd, args)
+		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
@@ -58,10 +64,14 @@ command line or in the configuration.`,
 			if err := write(cmd, s.out, r, r.text); err != nil {
 				return err
 			}
-			if r.Good != nil && !*r.Good {
+			switch r.Verdict {
+			case tokenNotGood:
 				return errReported
+			case tokenUnverified:
+				return errUnverified
+			default:
+				return nil
 			}
-			return nil
 		},
 	}
 	cmd.Flags().StringVar(&f.provider, "provider", "", "judge by this Provider alone, whoever issued the token")
@@ -78,6 +88,11 @@ command line or in the configuration.`,
 		return completions(&questions{source: args[0]}, (*config.Model).Providers, func(p *config.Provider) string { return p.Name })
 	})
 	return cmd
+}
+
+// looksLikeToken tells whether a text begins like a JWT: with the base64url of `{"`.
+func looksLikeToken(text string) bool {
+	return strings.HasPrefix(text, "eyJ") && strings.Contains(text, ".")
 }
 
 // inspect makes the report.
@@ -100,11 +115,11 @@ func (f *tokenInspection) inspect(ctx context.Context, s streams, args []string)
 	r := decodeToken(raw, now)
 	if model == nil {
 		if r.Header == nil && r.Claims == nil {
-			r.verdict(false)
+			r.conclude(tokenNotGood)
 		}
 		return r, nil
 	}
-	r.verdict(false)
+	r.conclude(tokenNotGood)
 	read, err := jose.Parse(raw)
 	if err != nil {
 		r.adviseOpaque(raw, model)
@@ -124,13 +139,12 @@ func (f *tokenInspection) inspect(ctx context.Context, s streams, args []string)
 		switch {
 		case problem != nil:
 			judgement.Notes = append(judgement.Notes, "the signature could not be verified: "+problem.Error())
-			judgement.Good = false // it was to be verified
 		case keys == nil:
 			judgement.Notes = append(judgement.Notes, "the signature was not verified: anybody could have made the token; give --verify or --keys")
 		}
 		r.Providers = append(r.Providers, judgement)
-		if judgement.Good {
-			r.verdict(true)
+		if r.Verdict == tokenNotGood || judgement.Verdict == tokenGood {
+			r.conclude(judgement.Verdict)
 		}
 	}
 	return r, nil
@@ -204,7 +218,7 @@ func audiencesOf(model *config.Model, p *config.Provider) []string {
 // judgeToken makes all checks by a Provider's rules.
 func judgeToken(p *config.Provider, audiences []string, keys *jose.KeySet, read *jose.Token, now time.Time) tokenJudgement {
 	examined := bearer.Examine(p, audiences, keys, read, now)
-	j := tokenJudgement{Provider: p.Name, Origin: p.Origin.String(), Good: examined.Refusal() == nil, SignatureVerified: keys != nil}
+	j := tokenJudgement{Provider: p.Name, Origin: p.Origin.String(), SignatureVerified: keys != nil}
 	for _, finding := range examined.Findings {
 		check := tokenCheck{Check: string(finding.Check), Good: finding.Refusal == nil}
 		if finding.Refusal != nil {
@@ -214,6 +228,14 @@ func judgeToken(p *config.Provider, audiences []string, keys *jose.KeySet, read 
 			check.Detail = checkDetail(finding.Check, read)
 		}
 		j.Checks = append(j.Checks, check)
+	}
+	switch {
+	case examined.Refusal() != nil:
+		j.Verdict = tokenNotGood
+	case !j.SignatureVerified:
+		j.Verdict = tokenUnverified
+	default:
+		j.Verdict, j.Good = tokenGood, true
 	}
 	if t := examined.Token(); t != nil {
 		j.Subject, j.ClientID, j.Roles, j.Scopes = t.Subject, t.ClientID, append([]string{}, t.Roles...), append([]string{}, t.Scopes...)

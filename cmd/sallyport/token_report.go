@@ -17,6 +17,17 @@ import (
 	"github.com/sallyport-project/sallyport/internal/terminal"
 )
 
+// tokenVerdict is what comes of judging a token.
+type tokenVerdict string
+
+const (
+	// tokenGood: nothing is wrong with it, and its Provider has signed it.
+	tokenGood tokenVerdict = "good"
+	// tokenUnverified: nothing that was looked at is wrong, and the signature was not looked at. Anybody can make such a token.
+	tokenUnverified tokenVerdict = "unverified"
+	tokenNotGood    tokenVerdict = "not_good"
+)
+
 // tokenReport is what `token inspect` prints. It has neither the token nor its signature.
 type tokenReport struct {
 	// Header and Claims as the token has them, nil where they cannot be shown.
@@ -28,8 +39,10 @@ type tokenReport struct {
 	// Providers whose token it may be, with what each finds.
 	Providers []tokenJudgement `json:"providers,omitempty"`
 	Notes     []string         `json:"notes,omitempty"`
-	// Good is missing where nothing was judged.
-	Good *bool `json:"good,omitempty"`
+	// Verdict is that of the Provider which finds least wrong. Good says that it is tokenGood. Both are missing where nothing was
+	// judged.
+	Verdict tokenVerdict `json:"verdict,omitempty"`
+	Good    *bool        `json:"good,omitempty"`
 }
 
 type tokenTime struct {
@@ -42,10 +55,11 @@ type tokenJudgement struct {
 	Provider string `json:"provider"`
 	// Origin is where the Provider is written.
 	Origin            string       `json:"origin"`
+	Verdict           tokenVerdict `json:"verdict"`
 	Good              bool         `json:"good"`
 	SignatureVerified bool         `json:"signature_verified"`
 	Checks            []tokenCheck `json:"checks"`
-	// What the token says, read as the Provider's configuration has it, of a good one.
+	// What the token says, read as the Provider's configuration has it, where nothing is wrong with it.
 	Subject  string   `json:"subject,omitempty"`
 	ClientID string   `json:"client_id,omitempty"`
 	Roles    []string `json:"roles,omitempty"`
@@ -60,7 +74,10 @@ type tokenCheck struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-func (r *tokenReport) verdict(good bool) { r.Good = &good }
+func (r *tokenReport) conclude(verdict tokenVerdict) {
+	good := verdict == tokenGood
+	r.Verdict, r.Good = verdict, &good
+}
 
 // decodeToken shows what a token says. What no gateway would read is shown as well, as far as it can be.
 func decodeToken(raw string, now time.Time) *tokenReport {
@@ -187,7 +204,7 @@ func (r *tokenReport) text(w io.Writer) error {
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", terminal.Safe(note))
 	}
-	if r.Good == nil {
+	if r.Verdict == "" {
 		return nil
 	}
 	_, err := fmt.Fprintf(w, "\n%s\n", terminal.Safe(r.summary()))
@@ -244,11 +261,11 @@ func (j tokenJudgement) text(w io.Writer) error {
 func (r *tokenReport) summary() string {
 	var wrong []string
 	for _, j := range r.Providers {
-		if j.Good && j.SignatureVerified {
+		switch {
+		case j.Verdict == tokenGood:
 			return "good: the Provider " + j.Provider + " issued it"
-		}
-		if j.Good {
-			return "good for the Provider " + j.Provider + ", if its signature is"
+		case j.Verdict == tokenUnverified && r.Verdict == tokenUnverified: // and not where another finds it good
+			return "unverified: good for the Provider " + j.Provider + " if its signature is, which was not verified"
 		}
 		for _, check := range j.Checks {
 			if !check.Good {
@@ -262,8 +279,6 @@ func (r *tokenReport) summary() string {
 		return "not good: " + r.Problem
 	case len(wrong) > 0:
 		return "not good: " + strings.Join(wrong, "; ")
-	case len(r.Providers) > 0:
-		return "not good: its signature could not be verified"
 	}
 	return "not good: it belongs to no Provider of the configuration"
 }

@@ -7,8 +7,8 @@
 package checkcontext
 
 // The keys. Every route has Gateway, Listener and Entry. A route that leads to an upstream has Route, Rule, Policy and
-// PolicyHash as well, and Upstream, which stands on each weighted cluster where there are several. A route that the
-// authorization service answers by itself has Answer in place of Upstream. A route that leads nowhere has Outcome instead.
+// PolicyHash as well, and Upstream with UpstreamHash, which stand on each weighted cluster where there are several. A route that the
+// authorization service answers by itself has Answer in place of these two. A route that leads nowhere has Outcome instead.
 const (
 	// Gateway is the name of the Gateway.
 	Gateway = "gateway"
@@ -26,6 +26,8 @@ const (
 	PolicyHash = "policy_hash"
 	// Upstream is the name of the Upstream that Envoy has chosen.
 	Upstream = "upstream"
+	// UpstreamHash is the version of that Upstream to which the route leads: a token for another version of it must not come to this one.
+	UpstreamHash = "upstream_hash"
 	// Answer says what the authorization service answers by itself to those whom the policy lets in.
 	Answer = "answer"
 	// Provider is the name of the Provider whose answer it is; it stands beside Answer alone, and not beside AnswerWhoAmI.

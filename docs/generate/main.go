@@ -17,7 +17,7 @@ import (
 
 // kinds are the resources, in the order in which a reader meets them.
 var kinds = []protoreflect.Name{
-	"Gateway", "Route", "Upstream", "Policy", "Consumer", "Role", "Truststore", "Certificate", "Authority", "Test",
+	"Gateway", "Route", "Upstream", "Policy", "Consumer", "Role", "Provider", "Truststore", "Certificate", "Authority", "Test",
 }
 
 func main() {

@@ -140,7 +140,7 @@ func TestEveryRouteSaysWhereItStands(t *testing.T) {
 			})
 		})},
 	}
-	for _, key := range []string{checkcontext.Route, checkcontext.Rule, checkcontext.Policy, checkcontext.PolicyHash, checkcontext.Upstream} {
+	for _, key := range []string{checkcontext.Route, checkcontext.Rule, checkcontext.Policy, checkcontext.PolicyHash, checkcontext.Upstream, checkcontext.UpstreamHash} {
 		violations["no "+key] = violation{"its context has no " + key, route("matches/root", without(key))}
 	}
 	testViolations(t, violations)

@@ -168,7 +168,7 @@ func (l *lint) answers(where string, status uint32, context map[string]string) {
 // leadsUpstream wants a route to name its policy and upstreams. Mirrors, redirects, upgrades and clusters that a header
 // names have no place.
 func (l *lint) leadsUpstream(where string, route *routev3.Route, context map[string]string) {
-	rule := []string{checkcontext.Route, checkcontext.Rule, checkcontext.Policy, checkcontext.PolicyHash, checkcontext.Upstream}
+	rule := []string{checkcontext.Route, checkcontext.Rule, checkcontext.Policy, checkcontext.PolicyHash, checkcontext.Upstream, checkcontext.UpstreamHash}
 	action := route.GetRoute()
 	if action == nil {
 		l.found("%s: it neither leads to an upstream nor answers by itself", where)

@@ -136,7 +136,10 @@ func TestDecisionHoldsWhatTheServiceIsTold(t *testing.T) {
 	if len(decision.Upstreams) != 2 || decision.Upstreams[0].Weight != 3 || decision.Upstreams[1].Cluster != "upstream/two" {
 		t.Fatalf("upstreams %+v", decision.Upstreams)
 	}
-	want[checkcontext.Upstream] = "two"
+	want[checkcontext.Upstream], want[checkcontext.UpstreamHash] = "two", decision.Upstreams[1].Context[checkcontext.UpstreamHash]
+	if len(want[checkcontext.UpstreamHash]) != 32 {
+		t.Errorf("the upstream's version is %q", want[checkcontext.UpstreamHash])
+	}
 	if difference := cmp.Diff(want, decision.Upstreams[1].Context); difference != "" {
 		t.Error(difference)
 	}

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sallyport-project/sallyport/config"
-	"github.com/sallyport-project/sallyport/config/checkcontext"
 	"github.com/sallyport-project/sallyport/envoy/bootstrap"
 )
 
@@ -33,9 +32,10 @@ func authorizationFilter(e *config.Entry) *hcmv3.HttpFilter {
 		ValidateMutations: true,
 		// The route was chosen before the check and stays: what was authorised is what is done.
 		ClearRouteCache: false,
-		// Method, host and path always come. Of the headers the service needs two: whether credentials are presented, and
-		// which request it is. Nobody's identity is taken from a header, and cookies are none of its business. Where callers may
-		// send intermediate authorities, these stand in a header that Envoy itself has written.
+		// Method, host and path always come. Of the headers the service needs three: whether credentials are presented, which
+		// request it is, and whether a request for a token is the form that it has to be. They are the same whatever routes there
+		// are, so that no change of one replaces a listener. Nobody's identity is taken from a header, and cookies are none of its
+		// business. Where callers may send intermediate authorities, these stand in a header that Envoy itself has written.
 		AllowedHeaders: &matcherv3.ListStringMatcher{Patterns: shownHeaders(e)},
 	}
 	return &hcmv3.HttpFilter{Name: AuthorizationFilter, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: pack(filter)}}
@@ -50,25 +50,11 @@ func authorizationService(timeout time.Duration) *corev3.GrpcService {
 }
 
 func shownHeaders(e *config.Entry) []*matcherv3.StringMatcher {
-	shown := []*matcherv3.StringMatcher{exactly("authorization"), exactly("x-request-id")}
+	shown := []*matcherv3.StringMatcher{exactly("authorization"), exactly("x-request-id"), exactly("content-type")}
 	if e.ClientAuth.TakesChain() {
 		shown = append(shown, exactly(ForwardedCertificateHeader))
 	}
-	if hasTokenEndpoint(e) {
-		shown = append(shown, exactly("content-type")) // a request for a token is a form, and says so
-	}
 	return shown
-}
-
-func hasTokenEndpoint(e *config.Entry) bool {
-	for _, host := range e.VirtualHosts {
-		for _, rule := range host.Rules {
-			if rule.Answer == checkcontext.AnswerToken {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // ForwardedCertificateHeader is the header in which Envoy passes on the certificates that a caller has sent.

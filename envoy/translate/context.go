@@ -42,8 +42,7 @@ func ruleSettings(e *config.Entry, rule *config.Rule) map[string]*anypb.Any {
 func check(rule *config.Rule, context map[string]string) *extauthzv3.CheckSettings {
 	checked := &extauthzv3.CheckSettings{ContextExtensions: context}
 	if rule.Fetches() {
-		timeout := max(config.FetchingAuthorizationTimeout, rule.Route.Gateway.AuthorizationTimeout)
-		checked.ServiceOverride = &extauthzv3.CheckSettings_GrpcService{GrpcService: authorizationService(timeout)}
+		checked.ServiceOverride = &extauthzv3.CheckSettings_GrpcService{GrpcService: authorizationService(rule.Route.Gateway.FetchTimeout)}
 	}
 	return checked
 }
@@ -64,8 +63,8 @@ func outcomeContext(e *config.Entry, outcome string) map[string]string {
 	return context
 }
 
-// ruleContext is what the route of a rule says: what is answered, or which upstream is asked. The upstream is the chosen weighted cluster's to say where there are
-// several, and Envoy merges the two.
+// ruleContext is what the route of a rule says: what is answered, or which upstream is asked, and in which version. That is the chosen
+// weighted cluster's to say where there are several, and Envoy merges the two.
 func ruleContext(e *config.Entry, rule *config.Rule) map[string]string {
 	context := entryContext(e)
 	context[checkcontext.Route] = rule.Route.Name
@@ -79,9 +78,14 @@ func ruleContext(e *config.Entry, rule *config.Rule) map[string]string {
 		context[checkcontext.Provider] = rule.Issuer.Name
 	}
 	if len(rule.Upstreams) == 1 {
-		context[checkcontext.Upstream] = rule.Upstreams[0].Upstream.Name
+		maps.Copy(context, upstreamContext(rule.Upstreams[0].Upstream))
 	}
 	return context
+}
+
+// upstreamContext is what leads to one upstream.
+func upstreamContext(u *config.Upstream) map[string]string {
+	return map[string]string{checkcontext.Upstream: u.Name, checkcontext.UpstreamHash: u.Version}
 }
 
 // Context reads what a route tells the authorization service, with what the weighted cluster adds if one is given, as

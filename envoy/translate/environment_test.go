@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -303,6 +304,9 @@ func api(t *testing.T, internal issuer, names ...string) (address string) {
 			w.Header().Set("x-debug-authorization", sent)
 		}
 		w.Header().Set("server", "something old")
+		if r.URL.Path == "/streaming" {
+			stream(w, r)
+		}
 	}))
 	pair := internal.server(names...)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair.TLS()}, ClientCAs: internal.pool(), ClientAuth: tls.RequireAndVerifyClientCert}
@@ -311,6 +315,19 @@ func api(t *testing.T, internal issuer, names ...string) (address string) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
+}
+
+// stream answers before the request has ended, and tells too much in trailers.
+func stream(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusOK)
+	_ = http.NewResponseController(w).Flush()
+	_, _ = io.Copy(io.Discard, r.Body)
+	_, _ = io.WriteString(w, "streamed")
+	for name, value := range map[string]string{
+		"grpc-status": "0", "got-token": w.Header().Get("got-token"), "x-debug-authorization": r.Header.Get("authorization"), "x-debug-location": w.Header().Get("location"),
+	} {
+		w.Header().Set(http.TrailerPrefix+name, value)
+	}
 }
 
 // freePort is a port that nobody listened on a moment ago.

@@ -251,6 +251,7 @@ func (e *edge) requestReachesTheAPI(mapps ca.KeyPair) {
 	want := map[string]string{
 		checkcontext.Gateway: "edge", checkcontext.Listener: "https", checkcontext.Entry: "api.example.org", checkcontext.Route: "api",
 		checkcontext.Rule: "one", checkcontext.Policy: "open", checkcontext.PolicyHash: context[checkcontext.PolicyHash], checkcontext.Upstream: "api",
+		checkcontext.UpstreamHash: context[checkcontext.UpstreamHash],
 	}
 	if difference := cmp.Diff(want, context); difference != "" {
 		e.Error(difference)

@@ -232,7 +232,7 @@ func routeAction(rule *config.Rule) *routev3.RouteAction {
 		share := &routev3.WeightedCluster_ClusterWeight{
 			Name:                 ClusterName(u.Upstream),
 			Weight:               wrapperspb.UInt32(u.Weight),
-			TypedPerFilterConfig: settings(check(rule, map[string]string{checkcontext.Upstream: u.Upstream.Name})),
+			TypedPerFilterConfig: settings(check(rule, upstreamContext(u.Upstream))),
 		}
 		if u.Upstream.TLS != nil {
 			share.HostRewriteSpecifier = &routev3.WeightedCluster_ClusterWeight_HostRewriteLiteral{HostRewriteLiteral: u.Upstream.TLS.ServerName}

@@ -3,6 +3,7 @@ package translate_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -41,6 +42,7 @@ spec:
   rules:
   - {name: quick, match: {exact: /quick, methods: [GET]}, upstreams: [{name: quick}], policy: open}
   - {name: fetching, match: {exact: /fetching}, upstreams: [{name: api}], policy: open}
+  - {name: streaming, match: {exact: /streaming}, upstreams: [{name: api-h2}], policy: open}
   - {name: several, match: {exact: /several}, upstreams: [{name: api}, {name: quick}], policy: open}
   - {name: token, match: {exact: /token}, token_endpoint: partner, policy: partners}
 ---
@@ -79,6 +81,15 @@ kind: Upstream
 metadata: {name: api}
 spec:
   endpoints: {addresses: ["%[2]s"]}
+  tls: {truststore: internal, server_name: api.internal, client_certificate: client}
+  token: {anonymous: {acquire: {provider: corporate}}}
+---
+api_version: sallyport/v1
+kind: Upstream
+metadata: {name: api-h2}
+spec:
+  endpoints: {addresses: ["%[2]s"]}
+  protocol: http2
   tls: {truststore: internal, server_name: api.internal, client_certificate: client}
   token: {anonymous: {acquire: {provider: corporate}}}
 ---
@@ -171,6 +182,7 @@ func TestEnvoyAnswersPreflightsAndKeepsTokensFromCallers(t *testing.T) {
 		{"what a page may read is told on every answer", (*tokenEdge).crossOriginAnswers},
 		{"a decision that may fetch has the time for it", (*tokenEdge).timeouts},
 		{"a token that an upstream echoes does not reach the caller", (*tokenEdge).echoes},
+		{"nor one that it echoes in trailers", (*tokenEdge).echoesInTrailers},
 		{"the token endpoint's request is shown whole or not at all", (*tokenEdge).bodies},
 	} {
 		t.Run(part.name, func(t *testing.T) {
@@ -253,6 +265,35 @@ func (e *tokenEdge) echoes() {
 	for name, values := range got.headers {
 		if strings.Contains(strings.Join(values, " "), acquired) {
 			e.Errorf("the caller is told the token in %s", name)
+		}
+	}
+}
+
+// echoesInTrailers has the answer begin before the request ends, and the token come after the answer's body.
+func (e *tokenEdge) echoesInTrailers() {
+	body, end := io.Pipe()
+	request, err := http.NewRequestWithContext(e.Context(), http.MethodPost, "https://api.example.org/streaming", body)
+	if err != nil {
+		e.Fatal(err)
+	}
+	response, err := call(e.T, e.port, e.internal.pool(), "api.example.org", nil, request)
+	if err != nil {
+		e.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK || !strings.HasPrefix(response.Header.Get("seen"), "HTTP/2.0 api.internal /streaming") || response.ProtoMajor != 2 {
+		e.Fatalf("answered %s %d, %v", response.Proto, response.StatusCode, response.Header)
+	}
+	_ = end.Close() // only now does the API go on
+	if content, err := io.ReadAll(response.Body); err != nil || string(content) != "streamed" {
+		e.Errorf("the body is %q, error %v", content, err)
+	}
+	if response.Trailer.Get("got-token") != "true" || response.Trailer.Get("grpc-status") != "0" {
+		e.Errorf("the trailers are %v", response.Trailer)
+	}
+	for name, values := range response.Trailer {
+		if strings.Contains(strings.Join(values, " "), acquired) {
+			e.Errorf("the caller is told the token in the trailer %s", name)
 		}
 	}
 }

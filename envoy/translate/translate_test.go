@@ -194,6 +194,11 @@ func TestWhatChangesWhileConnectionsAreOpenChangesNoListener(t *testing.T) {
 	}
 	rotated.Truststores["a"].PEM = []byte("other anchors\n")
 	before := marshalled(t, translate.Group(model, everything(model), "all"))
+	const partners = "}\n---\napi_version: sallyport/v1\nkind: Policy\nmetadata: {name: partners}\n" +
+		"spec: {authenticate: {certificate: {truststores: [a]}}, authorize: [{name: anyone, everyone: true}]}\n" +
+		"---\napi_version: sallyport/v1\nkind: Consumer\nmetadata: {name: mapps}\nspec: {certificates: [{truststore: a, subject_common_name: mapps}]}\n" +
+		"---\napi_version: sallyport/v1\nkind: Provider\nmetadata: {name: own}\n" +
+		"spec: {issuers: ['https://one.example.org'], mint: {class: partner, grants: [{consumers: [mapps], audiences: [api]}]}"
 	for name, test := range map[string]struct {
 		after *translate.Resources
 		want  []string
@@ -205,6 +210,14 @@ func TestWhatChangesWhileConnectionsAreOpenChangesNoListener(t *testing.T) {
 			group(t, smallModel(t, ", on_untrusted: explain", "", "")), []string{"secret truststores/g/l/one.example.org"},
 		},
 		"a rule": {group(t, smallModel(t, "", ", timeout: 3s", "")), []string{"routes g/l/one.example.org", "routes g/l/two.example.org"}},
+		"the first token endpoint": {
+			group(t, smallModel(t, "", "}\n  - {name: token, match: {exact: /token}, token_endpoint: own, policy: partners", partners)),
+			[]string{"routes g/l/one.example.org", "routes g/l/two.example.org"},
+		},
+		"where an upstream is": {
+			group(t, build(t, strings.Replace(fmt.Sprintf(small, "", "", ""), "10.0.0.7", "10.0.0.8", 1))),
+			[]string{"endpoints upstream/u", "routes g/l/one.example.org", "routes g/l/two.example.org"},
+		},
 		"a policy": {
 			group(t, smallModel(t, "", "", ", deny: {hide_as_not_found: true}")), []string{"routes g/l/one.example.org", "routes g/l/two.example.org"},
 		},

@@ -15,13 +15,22 @@ const WithholdingFilterName = "envoy.filters.http.lua"
 // withholdTokens is the name of its script.
 const withholdTokens = "withhold-tokens"
 
-// withholding removes from an answer each header in which the credentials stand that the upstream was sent: they are ours, or were
-// got for this one upstream, and an upstream that echoes what it is sent would hand them to the caller. What it writes into a body is
-// beyond us; that is why tokens of our own are bound to a certificate.
+// withholding removes from an answer each header and each trailer in which the credentials stand that the upstream was sent: they are
+// ours, or were got for this one upstream, and an upstream that echoes what it is sent would hand them to the caller. To ask for the
+// trailers is to wait for them: headers and body go on to the caller meanwhile. What an upstream writes into a body is beyond us; that
+// is why tokens of our own are bound to a certificate.
 const withholding = `function envoy_on_request(handle)
   local sent = handle:headers():get("authorization")
   if sent == nil then return end
   handle:streamInfo():dynamicMetadata():set("sallyport.tokens", "sent", sent)
+end
+
+local function withhold(fields, token)
+  local echoing = {}
+  for name, value in pairs(fields) do
+    if value:find(token, 1, true) then table.insert(echoing, name) end
+  end
+  for _, name in ipairs(echoing) do fields:remove(name) end
 end
 
 function envoy_on_response(handle)
@@ -31,11 +40,9 @@ function envoy_on_response(handle)
   local token = kept["sent"]:match("(%S+)$")
   metadata:set("sallyport.tokens", "sent", "")
   if token == nil then return end
-  local echoing = {}
-  for name, value in pairs(handle:headers()) do
-    if value:find(token, 1, true) then table.insert(echoing, name) end
-  end
-  for _, name in ipairs(echoing) do handle:headers():remove(name) end
+  withhold(handle:headers(), token)
+  local trailers = handle:trailers()
+  if trailers ~= nil then withhold(trailers, token) end
 end
 `
 

@@ -314,8 +314,10 @@ func (x *GatewaySpec) GetListeners() []*Listener {
 // GatewayAuthorization says how the proxies ask the authorization service.
 type GatewayAuthorization struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How long a proxy waits for a decision; a request without one is answered 503. Default 200ms.
-	Timeout       *durationpb.Duration `protobuf:"bytes,1,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// How long a proxy waits for a decision that depends on nobody else; a request without one is answered 503. Default 200ms.
+	Timeout *durationpb.Duration `protobuf:"bytes,1,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// How long it waits where a Provider may have to be asked: for a key, about a token, or for another one. Default 3s.
+	FetchTimeout  *durationpb.Duration `protobuf:"bytes,2,opt,name=fetch_timeout,json=fetchTimeout,proto3" json:"fetch_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -353,6 +355,13 @@ func (*GatewayAuthorization) Descriptor() ([]byte, []int) {
 func (x *GatewayAuthorization) GetTimeout() *durationpb.Duration {
 	if x != nil {
 		return x.Timeout
+	}
+	return nil
+}
+
+func (x *GatewayAuthorization) GetFetchTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.FetchTimeout
 	}
 	return nil
 }
@@ -592,10 +601,11 @@ const file_sallyport_v1_gateway_proto_rawDesc = "" +
 	"\vGatewaySpec\x12A\n" +
 	"\x05group\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x05group\x12H\n" +
 	"\rauthorization\x18\x02 \x01(\v2\".sallyport.v1.GatewayAuthorizationR\rauthorization\x12>\n" +
-	"\tlisteners\x18\x03 \x03(\v2\x16.sallyport.v1.ListenerB\b\xbaH\x05\x92\x01\x02\b\x01R\tlisteners\"^\n" +
+	"\tlisteners\x18\x03 \x03(\v2\x16.sallyport.v1.ListenerB\b\xbaH\x05\x92\x01\x02\b\x01R\tlisteners\"\xb1\x01\n" +
 	"\x14GatewayAuthorization\x12F\n" +
 	"\atimeout\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b\n" +
-	"2\x05\x10\x80\xad\xe2\x04R\atimeout\"\xae\x02\n" +
+	"2\x05\x10\x80\xad\xe2\x04R\atimeout\x12Q\n" +
+	"\rfetch_timeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b\x1e2\x05\x10\x80\xad\xe2\x04R\ffetchTimeout\"\xae\x02\n" +
 	"\bListener\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x04name\x12$\n" +
 	"\aaddress\x18\x02 \x01(\tB\n" +
@@ -658,16 +668,17 @@ var file_sallyport_v1_gateway_proto_depIdxs = []int32{
 	5,  // 2: sallyport.v1.GatewaySpec.authorization:type_name -> sallyport.v1.GatewayAuthorization
 	6,  // 3: sallyport.v1.GatewaySpec.listeners:type_name -> sallyport.v1.Listener
 	10, // 4: sallyport.v1.GatewayAuthorization.timeout:type_name -> google.protobuf.Duration
-	0,  // 5: sallyport.v1.Listener.escaped_slashes:type_name -> sallyport.v1.EscapedSlashes
-	7,  // 6: sallyport.v1.Listener.tls:type_name -> sallyport.v1.ListenerTLS
-	8,  // 7: sallyport.v1.ListenerTLS.client_auth:type_name -> sallyport.v1.ClientAuth
-	1,  // 8: sallyport.v1.ClientAuth.mode:type_name -> sallyport.v1.ClientAuthMode
-	2,  // 9: sallyport.v1.ClientAuth.on_untrusted:type_name -> sallyport.v1.OnUntrusted
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 5: sallyport.v1.GatewayAuthorization.fetch_timeout:type_name -> google.protobuf.Duration
+	0,  // 6: sallyport.v1.Listener.escaped_slashes:type_name -> sallyport.v1.EscapedSlashes
+	7,  // 7: sallyport.v1.Listener.tls:type_name -> sallyport.v1.ListenerTLS
+	8,  // 8: sallyport.v1.ListenerTLS.client_auth:type_name -> sallyport.v1.ClientAuth
+	1,  // 9: sallyport.v1.ClientAuth.mode:type_name -> sallyport.v1.ClientAuthMode
+	2,  // 10: sallyport.v1.ClientAuth.on_untrusted:type_name -> sallyport.v1.OnUntrusted
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_sallyport_v1_gateway_proto_init() }

@@ -507,7 +507,10 @@ type TokenAuthentication struct {
 	// Names of Providers.
 	Providers []string `protobuf:"bytes,1,rep,name=providers,proto3" json:"providers,omitempty"`
 	// The audiences that count here, of those that the Providers name. Default: all of them. Needed where a Provider has `mint`.
-	Audiences     []string `protobuf:"bytes,2,rep,name=audiences,proto3" json:"audiences,omitempty"`
+	Audiences []string `protobuf:"bytes,2,rep,name=audiences,proto3" json:"audiences,omitempty"`
+	// Names of Truststores that vouch for the certificates of those who present tokens of class `hop`. Default: the only one of the TLS
+	// entry; needed where it has several.
+	Truststores   []string `protobuf:"bytes,3,rep,name=truststores,proto3" json:"truststores,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -552,6 +555,13 @@ func (x *TokenAuthentication) GetProviders() []string {
 func (x *TokenAuthentication) GetAudiences() []string {
 	if x != nil {
 		return x.Audiences
+	}
+	return nil
+}
+
+func (x *TokenAuthentication) GetTruststores() []string {
+	if x != nil {
+		return x.Truststores
 	}
 	return nil
 }
@@ -1019,11 +1029,12 @@ const file_sallyport_v1_policy_proto_rawDesc = "" +
 	"\amethods\x18\x01 \x03(\v2\x1a.sallyport.v1.AuthenticateB\b\xbaH\x05\x92\x01\x02\b\x01R\amethods:\x04\x88\xb5\x18\x01\"I\n" +
 	"\x19CertificateAuthentication\x12,\n" +
 	"\vtruststores\x18\x01 \x03(\tB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\vtruststores\"g\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\vtruststores\"\x93\x01\n" +
 	"\x13TokenAuthentication\x12(\n" +
 	"\tproviders\x18\x01 \x03(\tB\n" +
 	"\xbaH\a\x92\x01\x04\b\x01\x18\x01R\tproviders\x12&\n" +
-	"\taudiences\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\taudiences\"\x19\n" +
+	"\taudiences\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\taudiences\x12*\n" +
+	"\vtruststores\x18\x03 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\vtruststores\"\x19\n" +
 	"\x17AnonymousAuthentication\"\xf2\x03\n" +
 	"\rAuthorizeRule\x12?\n" +
 	"\x04name\x18\x01 \x01(\tB+\xbaH(\xc8\x01\x01r#\x18?2\x1f^[a-z0-9]([-a-z0-9]*[a-z0-9])?$R\x04name\x12N\n" +

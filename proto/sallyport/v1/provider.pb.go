@@ -556,15 +556,19 @@ func (x *ProviderAssertions) GetScopes() []string {
 	return nil
 }
 
-// ProviderIntrospection asks the provider about tokens that are no JWT (RFC 7662). It needs `client`.
+// ProviderIntrospection asks the provider about tokens that are no JWT (RFC 7662). It needs `client`. The answer has to say whom the
+// token is for (`aud`) and when it ends (`exp`), and must not call it anything but an access token for bearers (`token_type`).
 type ProviderIntrospection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Where. Default: as discovery says, on the issuer's own host.
 	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	// How long an answer counts, and never longer than the token. Default 30s.
-	Cache         *durationpb.Duration `protobuf:"bytes,2,opt,name=cache,proto3" json:"cache,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Cache *durationpb.Duration `protobuf:"bytes,2,opt,name=cache,proto3" json:"cache,omitempty"`
+	// Take tokens whose answer names no audience. The provider must tell of no tokens then that were made for others. The answer has to
+	// say `token_type` in that case, so that no refresh token is taken.
+	WithoutAudience bool `protobuf:"varint,3,opt,name=without_audience,json=withoutAudience,proto3" json:"without_audience,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ProviderIntrospection) Reset() {
@@ -609,6 +613,13 @@ func (x *ProviderIntrospection) GetCache() *durationpb.Duration {
 		return x.Cache
 	}
 	return nil
+}
+
+func (x *ProviderIntrospection) GetWithoutAudience() bool {
+	if x != nil {
+		return x.WithoutAudience
+	}
+	return false
 }
 
 // ProviderClient is who we are to the provider.
@@ -998,10 +1009,11 @@ const file_sallyport_v1_provider_proto_rawDesc = "" +
 	"\tclient_id\x18\x04 \x01(\tB\f\xbaH\tr\a2\x05^\\S*$R\bclientId\"V\n" +
 	"\x12ProviderAssertions\x12\x1e\n" +
 	"\x05roles\x18\x01 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x05roles\x12 \n" +
-	"\x06scopes\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x06scopes\"\x90\x01\n" +
+	"\x06scopes\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x18\x01R\x06scopes\"\xbb\x01\n" +
 	"\x15ProviderIntrospection\x128\n" +
 	"\bendpoint\x18\x01 \x01(\tB\x1c\xbaH\x19\xd8\x01\x01r\x142\x12^https?://[^\\s#]+$R\bendpoint\x12=\n" +
-	"\x05cache\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\x05cache\"\x82\x03\n" +
+	"\x05cache\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\f\xbaH\t\xaa\x01\x06\"\x02\b<2\x00R\x05cache\x12)\n" +
+	"\x10without_audience\x18\x03 \x01(\bR\x0fwithoutAudience\"\x82\x03\n" +
 	"\x0eProviderClient\x12\x1b\n" +
 	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\bR\x02id\x12T\n" +
 	"\x0eauthentication\x18\x02 \x01(\x0e2\".sallyport.v1.ClientAuthenticationB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0eauthentication\x12\x16\n" +

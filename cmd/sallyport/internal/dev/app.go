@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/devissuer"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/sampleapi"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
@@ -77,7 +78,7 @@ func (e *environment) reachable(model *config.Model, origin string) string {
 	host, _, _ = strings.Cut(host, "/")
 	name := config.HostName(host)
 	for _, g := range model.Gateways() {
-		if l := scenario.ListenerFor(g, origin, name, e.addresses.configured); l != nil && l.Serves(name) {
+		if l := estate.ListenerFor(g, origin, name, e.addresses.configured); l != nil && l.Serves(name) {
 			return scheme + "://" + net.JoinHostPort(name, strconv.Itoa(int(l.Port)))
 		}
 	}

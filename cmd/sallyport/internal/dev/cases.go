@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/audit"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/envoy/translate"
@@ -101,7 +102,8 @@ func (e *environment) cases(ctx context.Context, model *config.Model) ([]scenari
 		return nil, err
 	}
 	live := &scenario.Live{
-		Callers: callers, Ports: e.addresses.configured, IssuerName: e.issuer.asConfigured, Roots: e.roots(model), Decision: e.decision, Reached: e.apis.requests,
+		Callers: callers, Ports: e.addresses.configured, IssuerName: e.issuer.asConfigured, Roots: e.roots(model),
+		Decision: e.decision, Denial: e.denial, Clock: e.clock, Reached: e.apis.requests,
 	}
 	var results []scenario.Result
 	for _, c := range scenario.Cases(model) {
@@ -148,10 +150,24 @@ func (e *environment) roots(model *config.Model) *x509.CertPool {
 func (e *environment) decision(_ context.Context, gateway, requestID string) (scenario.Decision, bool) {
 	for _, record := range e.ring.Find(requestID) {
 		if record.Gateway == gateway {
-			return scenario.Decision{
-				Gateway: record.Gateway, Reason: string(record.Reason), Detail: record.Detail, Upstream: record.Upstream, Allowed: record.Allowed,
-			}, true
+			return decided(record), true
 		}
 	}
 	return scenario.Decision{}, false
+}
+
+// denial finds the newest denial at another gateway since a moment: that of the one case that runs.
+func (e *environment) denial(gateway string, since time.Time) (scenario.Decision, bool) {
+	found := e.ring.Last(1, func(r audit.Record) bool {
+		return r.Kind == audit.KindDecision && !r.Allowed && r.Gateway != gateway && !r.Time.Before(since)
+	})
+	if len(found) == 0 {
+		return scenario.Decision{}, false
+	}
+	return decided(found[0]), true
+}
+
+// decided is what a record tells of a decision.
+func decided(r audit.Record) scenario.Decision {
+	return scenario.Decision{Gateway: r.Gateway, Reason: string(r.Reason), Detail: r.Detail, Upstream: r.Upstream, Allowed: r.Allowed}
 }

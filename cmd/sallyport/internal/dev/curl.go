@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/ca"
@@ -18,6 +19,8 @@ import (
 type target struct {
 	entry      *config.Entry
 	host, path string
+	// form is posted, if there is one.
+	form string
 }
 
 // curlLines are commands that call the gateways: one as each consumer that can, or without a certificate if there is none.
@@ -48,19 +51,19 @@ func (e *environment) curlLines(model *config.Model) ([]string, error) {
 			continue // recognised by fingerprints alone
 		}
 		certificate := fmt.Sprintf("--cert %s --key %s", quoted(files.Certificate), quoted(files.PrivateKey))
-		lines = append(lines, "# as "+consumer.Name+suspended(consumer)+"\n"+targetOf(model, e.addresses.configured, entry, consumer.Name).curl(roots, certificate))
+		lines = append(lines, "# as "+consumer.Name+suspended(consumer)+"\n"+targetOf(model, e.addresses.configured, entry, consumer).curl(roots, certificate))
 	}
 	return append(lines, tokenLines...), nil
 }
 
 // anonymousLines call each entry that does not require a certificate.
-func anonymousLines(model *config.Model, ports scenario.Ports, roots string) []string {
+func anonymousLines(model *config.Model, ports estate.Ports, roots string) []string {
 	var lines []string
 	for _, g := range model.Gateways() {
 		for _, l := range g.Listeners {
 			for _, entry := range l.Entries {
 				if entry.ClientAuth.Mode != config.ClientAuthRequired {
-					lines = append(lines, "# without a certificate\n"+targetOf(model, ports, entry, "").curl(roots, ""))
+					lines = append(lines, "# without a certificate\n"+targetOf(model, ports, entry, nil).curl(roots, ""))
 				}
 			}
 		}
@@ -80,6 +83,9 @@ func (t target) curl(roots, credentials string) string {
 	}
 	if credentials != "" {
 		words = append(words, credentials+" \\\n ")
+	}
+	if t.form != "" {
+		words = append(words, "--data "+quoted(t.form)+" \\\n ")
 	}
 	if strings.Contains(t.path, "/.") {
 		words = append(words, "--path-as-is")
@@ -130,21 +136,31 @@ func whereCalled(model *config.Model, consumer *config.Consumer) *config.Entry {
 	return nil
 }
 
-// targetOf is what to call at an entry: the host and path of a Test's case with this caller, or else the entry's name and /.
-func targetOf(model *config.Model, ports scenario.Ports, entry *config.Entry, consumer string) target {
+// targetOf is what to call at an entry, as a consumer or, if that is nil, as nobody: the host and path of a Test's case with this
+// caller, or else those of a rule for the consumer, or else the entry's name and /.
+func targetOf(model *config.Model, ports estate.Ports, entry *config.Entry, consumer *config.Consumer) target {
+	name := ""
+	if consumer != nil {
+		name = consumer.Name
+	}
 	for _, c := range scenario.Cases(model) {
 		request := c.Spec.GetRequest()
 		host := scenario.Host(c)
 		if scenario.Target(c, ports) != entry.Listener || scenario.Method(c) != "GET" || request.GetSni() != "" ||
-			c.Spec.GetCaller().GetConsumer() != consumer || c.Spec.GetCaller().GetToken() != nil || consumer == "" && c.Spec.GetCaller() != nil {
+			c.Spec.GetCaller().GetConsumer() != name || c.Spec.GetCaller().GetToken() != nil || name == "" && c.Spec.GetCaller() != nil {
 			continue
 		}
 		if entry.Listener.EntryFor(host) == entry {
 			_, path, _ := config.SplitURL(request.GetUrl())
-			return target{entry, host, path}
+			return target{entry: entry, host: host, path: path}
 		}
 	}
-	return target{entry, callable(entry), "/"}
+	if consumer != nil {
+		if called := ruleForConsumer(entry, consumer); called != nil {
+			return *called
+		}
+	}
+	return target{entry: entry, host: callable(entry), path: "/"}
 }
 
 // callable is a host that the entry takes.

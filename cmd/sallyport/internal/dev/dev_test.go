@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
 )
 
@@ -115,7 +115,7 @@ func TestWithoutConsumersEachEntryThatNeedsNoCertificateIsCalledWithoutOne(t *te
 	if err != nil || model == nil {
 		t.Fatal(err, problems)
 	}
-	got := strings.Join(anonymousLines(model, scenario.AsConfigured, "/a state/ca.pem"), "\n")
+	got := strings.Join(anonymousLines(model, estate.AsConfigured, "/a state/ca.pem"), "\n")
 	want := `# without a certificate
 curl --cacert '/a state/ca.pem' \
   --resolve x.example.org:8443:0.0.0.0 'https://x.example.org:8443/a%2Fb'

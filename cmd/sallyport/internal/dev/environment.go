@@ -26,6 +26,7 @@ import (
 	"github.com/sallyport-project/sallyport/authz"
 	"github.com/sallyport-project/sallyport/authz/asker"
 	"github.com/sallyport-project/sallyport/authz/audit"
+	"github.com/sallyport-project/sallyport/authz/sightings"
 	"github.com/sallyport-project/sallyport/authz/tokens"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/rungroup"
@@ -51,8 +52,10 @@ type Config struct {
 	// StateDir keeps the development authorities; empty for a temporary one.
 	StateDir string
 	// Envoy is the binary to run.
-	Envoy  string
-	Logger hclog.Logger
+	Envoy string
+	// Version is our own, for operators who ask.
+	Version string
+	Logger  hclog.Logger
 	// Out is where people read what happens.
 	Out io.Writer
 	// Once runs the Test cases and ends; otherwise the environment stays up and follows edits.
@@ -78,7 +81,10 @@ type environment struct {
 	cache     *cache.Cache
 	tokens    *tokens.Tokens
 	service   *authz.Service
+	// ring, feed and sightings show operators what was decided, and whom gateways met.
 	ring      *audit.Ring
+	feed      *audit.Feed
+	sightings *sightings.Sightings
 	pipeline  *pipeline.Pipeline
 	source    *directory.Source
 	addresses *addresses
@@ -88,6 +94,8 @@ type environment struct {
 	xdsSocket net.Listener
 	output    *printer
 	admins    map[string]*process.Admin
+	// adminSocket is where operators ask; empty where nobody can.
+	adminSocket string
 
 	mu     sync.Mutex
 	failed []error
@@ -147,16 +155,7 @@ func (e *environment) assemble(ctx context.Context, group *rungroup.Group) (err 
 		return err
 	}
 	e.cache = cache.New(cache.Config{Logger: logger.Named("xds"), Clock: e.clock})
-	e.ring = audit.NewRing(1000)
-	e.tokens, err = tokens.New(tokens.Config{Logger: logger.Named("tokens"), Clock: e.clock, Folder: filepath.Join(e.state.folder, "key-sets")})
-	if err != nil {
-		return err
-	}
-	e.service, err = authz.New(authz.Config{
-		Logger: logger.Named("authz"), Clock: e.clock, Sink: audit.Sinks{e.ring, e.output}, InUse: pipeline.InUse(e.cache), Tokens: e.tokens,
-		Identify: asker.Identifier{TrustDomain: trustDomain, Clock: e.clock}.Identify,
-	})
-	if err != nil {
+	if err := e.assembleDecisions(group); err != nil {
 		return err
 	}
 	e.apis = newAPIs(ctx, e)
@@ -201,7 +200,9 @@ func (e *environment) assemble(ctx context.Context, group *rungroup.Group) (err 
 	})
 	group.Add("sample APIs", e.apis.run)
 	group.Add("development issuer", e.issuer.run)
-	group.Add("tokens", e.tokens.Run)
+	if err := e.assembleOperations(ctx, group); err != nil {
+		return err
+	}
 	if err := e.assembleXDS(ctx, group); err != nil {
 		return err
 	}
@@ -211,6 +212,28 @@ func (e *environment) assemble(ctx context.Context, group *rungroup.Group) (err 
 		}
 	}
 	return nil
+}
+
+// rememberedDecisions is how many decisions operators can be told of afterwards.
+const rememberedDecisions = 1000
+
+// assembleDecisions makes the authorization service, and what is told of its decisions.
+func (e *environment) assembleDecisions(group *rungroup.Group) (err error) {
+	logger := e.config.Logger
+	e.ring, e.feed = audit.NewRing(rememberedDecisions), audit.NewFeed()
+	if e.sightings, err = sightings.New(sightings.Config{Logger: logger.Named("sightings")}); err != nil {
+		return err
+	}
+	e.tokens, err = tokens.New(tokens.Config{Logger: logger.Named("tokens"), Clock: e.clock, Folder: filepath.Join(e.state.folder, "key-sets")})
+	if err != nil {
+		return err
+	}
+	group.Add("tokens", e.tokens.Run)
+	e.service, err = authz.New(authz.Config{
+		Logger: logger.Named("authz"), Clock: e.clock, Sink: audit.Sinks{e.ring, e.feed, e.output}, Observer: e.sightings,
+		InUse: pipeline.InUse(e.cache), Tokens: e.tokens, Identify: asker.Identifier{TrustDomain: trustDomain, Clock: e.clock}.Identify,
+	})
+	return err
 }
 
 // assembleXDS makes the control plane's server.

@@ -81,10 +81,10 @@ func (i *issuer) asConfigured(url string) string {
 	return cmp.Or(i.configured[url], url)
 }
 
-// stand makes a Provider one that is found by discovery at a URL, and at which our client has a secret.
+// stand makes a Provider one that is found by discovery at a URL, gives development tokens, and at which our client has a secret.
 func stand(p *sallyportv1.Provider, url string) {
 	spec := p.GetSpec()
-	spec.Issuers, spec.InsecureHttp = []string{url}, true
+	spec.Issuers, spec.InsecureHttp, spec.Types = []string{url}, true, []string{devissuer.TokenType}
 	spec.JwksUri, spec.KeySet, spec.TokenEndpoint, spec.Truststore = "", "", "", ""
 	if spec.GetIntrospection() != nil {
 		spec.Introspection.Endpoint = ""

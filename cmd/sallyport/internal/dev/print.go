@@ -116,6 +116,7 @@ func (e *environment) welcome(model *config.Model) error {
 		out.line("  sample API %s on %s", one[0], one[1])
 	}
 	e.welcomeUsers(model)
+	out.line("  answers questions: sallyport audit verdicts --admin-socket %s", quoted(e.adminSocket))
 	for _, line := range lines {
 		e.told(line)
 		out.line("\n%s", line)

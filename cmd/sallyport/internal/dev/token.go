@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/devissuer"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/internal/atomicfile"
@@ -40,16 +41,33 @@ func (e *environment) tokenLines(model *config.Model, roots string) ([]string, e
 		if called == nil {
 			continue
 		}
-		// The first user has everything.
-		name := devissuer.Users()[0][0]
-		path, err := e.tokenFile(issuer, name)
+		line, err := e.tokenLine(issuer, called, roots)
 		if err != nil {
 			return nil, err
 		}
-		lines = append(lines, fmt.Sprintf("# as %s, with a token of %s that is good for %d hours\n%s",
-			name, issuer.Name, handedOut/time.Hour, called.curl(roots, "--header "+quoted("@"+path))))
+		lines = append(lines, line)
 	}
 	return append(lines, e.apps(model)...), nil
+}
+
+// tokenLine writes a token for each user, and is the command that calls as the first of them, who has everything.
+func (e *environment) tokenLine(issuer devissuer.Issuer, called *target, roots string) (string, error) {
+	var names, files []string
+	for _, user := range devissuer.Users() {
+		path, err := e.tokenFile(issuer, user[0])
+		if err != nil {
+			return "", err
+		}
+		names, files = append(names, user[0]), append(files, path)
+	}
+	line := fmt.Sprintf("# as %s, with a token of %s that is good for %d hours", names[0], issuer.Name, handedOut/time.Hour)
+	if others := files[1:]; len(others) > 0 {
+		for i, path := range others {
+			others[i] = filepath.Base(path)
+		}
+		line += fmt.Sprintf("; in %s as well: %s", filepath.Dir(files[0]), strings.Join(others, ", "))
+	}
+	return line + "\n" + called.curl(roots, "--header "+quoted("@"+files[0])), nil
 }
 
 // tokenFile writes a user's token as the header that curl sends. It is for its owner alone.
@@ -58,9 +76,9 @@ func (e *environment) tokenFile(issuer devissuer.Issuer, user string) (string, e
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return "", err
 	}
-	token, err := e.issuer.server.Token(issuer.Name, devissuer.TokenSpec{
-		Subject: user, Roles: issuer.Roles, Scopes: issuer.Scopes, Lifetime: handedOut,
-	})
+	spec := issuer.SpecOf(user)
+	spec.Lifetime = handedOut
+	token, err := e.issuer.server.Token(issuer.Name, spec)
 	if err != nil {
 		return "", err
 	}
@@ -73,7 +91,7 @@ func (e *environment) tokenFile(issuer devissuer.Issuer, user string) (string, e
 
 // calledWithToken is what to call with a token of a Provider: what a Test's case calls with a good one, or else the first rule
 // that takes one. It is nil for none.
-func calledWithToken(model *config.Model, ports scenario.Ports, provider string) *target {
+func calledWithToken(model *config.Model, ports estate.Ports, provider string) *target {
 	for _, c := range scenario.Cases(model) {
 		caller, host := c.Spec.GetCaller(), scenario.Host(c)
 		l := scenario.Target(c, ports)
@@ -82,7 +100,7 @@ func calledWithToken(model *config.Model, ports scenario.Ports, provider string)
 			continue
 		}
 		_, path, _ := config.SplitURL(c.Spec.GetRequest().GetUrl())
-		return &target{l.EntryFor(host), host, path}
+		return &target{entry: l.EntryFor(host), host: host, path: path}
 	}
 	return ruleForToken(model, provider)
 }
@@ -95,7 +113,7 @@ func ruleForToken(model *config.Model, provider string) *target {
 				for _, host := range entry.VirtualHosts {
 					i := slices.IndexFunc(host.Rules, func(r *config.Rule) bool { return takes(r, provider) })
 					if i >= 0 && !strings.HasPrefix(host.Hostname, "*") && entry.ClientAuth.Mode != config.ClientAuthRequired {
-						return &target{entry, host.Hostname, host.Rules[i].Match.Path}
+						return &target{entry: entry, host: host.Hostname, path: host.Rules[i].Match.Path}
 					}
 				}
 			}

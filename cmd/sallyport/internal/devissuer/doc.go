@@ -4,7 +4,9 @@
 //
 // It owns its keys, its login page and what its tokens say. The library github.com/zitadel/oidc owns the protocol: routes,
 // the parsing of requests, and the form of answers. It is never part of `serve`: anybody who reaches it can be any of
-// its users, so it belongs on loopback, and nobody may believe its keys but a development environment.
+// its users, so it belongs on loopback, and nobody may believe its keys but a development environment. Its access tokens
+// have the type TokenType, which no other issuer gives: whoever takes the tokens of an issuer in earnest takes none of these,
+// whatever keys come into the wrong hands, and whoever takes these takes no others.
 package devissuer
 
 import "time"
@@ -15,9 +17,8 @@ const AppClient = "app"
 // Lifetime is how long a token of any kind is good.
 const Lifetime = 10 * time.Minute
 
-const (
-	// typeAccessToken is the header `typ` of an access token (RFC 9068, section 2.1).
-	typeAccessToken = "at+jwt"
-	// typeIDToken is that of an ID token.
-	typeIDToken = "JWT"
-)
+// TokenType is the header `typ` of its access tokens. They are RFC 9068's in all but this.
+const TokenType = "dev+jwt"
+
+// typeIDToken is that of an ID token.
+const typeIDToken = "JWT"

@@ -65,7 +65,7 @@ func TestSigningInWithTheCodeFlowGivesWhatTheUserHolds(t *testing.T) {
 				t.Errorf("%v", tokens)
 			}
 			header, claims := s.verified(tokens["access_token"])
-			if header["typ"] != "at+jwt" || header["alg"] != "ES256" {
+			if header["typ"] != devissuer.TokenType || header["alg"] != "ES256" {
 				t.Errorf("the access token's header is %v", header)
 			}
 			want := map[string]any{

@@ -1,7 +1,6 @@
 package devissuer
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -18,8 +17,6 @@ type Issuer struct {
 	// URL is the claim `iss` of its tokens. Default: below the server's own address. Another one is for simulations, which speak
 	// no HTTP.
 	URL string
-	// Type is the header `typ` of its access tokens. Default `at+jwt` (RFC 9068).
-	Type string
 	// Audiences that the Provider demands. A token is for the first, where the request names none.
 	Audiences []string
 	// Algorithm that signs: RS, PS or ES with 256, 384 or 512, or EdDSA. Default ES256.
@@ -59,7 +56,6 @@ func (i Issuer) settled() (Issuer, error) {
 	if i.ClientID == AppClient {
 		return Issuer{}, fmt.Errorf("the client %q of %s is the single-page app's: give the Provider's client another id", AppClient, i.Name)
 	}
-	i.Type = cmp.Or(i.Type, typeAccessToken)
 	i.RolesClaim = pathOr(i.RolesClaim, "roles")
 	i.ScopesClaim = pathOr(i.ScopesClaim, "scope")
 	i.SubjectClaim = pathOr(i.SubjectClaim, "sub")

@@ -67,7 +67,7 @@ func asSigningKey(algorithm jose.SignatureAlgorithm, private crypto.Signer) (*si
 	}
 	key := &signingKey{algorithm: algorithm, private: private, id: base64.RawURLEncoding.EncodeToString(thumbprint)}
 	// A file may hold a key of another kind.
-	if _, err := key.sign(typeAccessToken, map[string]any{}); err != nil {
+	if _, err := key.sign(TokenType, map[string]any{}); err != nil {
 		return nil, err
 	}
 	return key, nil

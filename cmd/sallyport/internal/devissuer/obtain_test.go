@@ -7,7 +7,7 @@ import (
 
 func TestASimulationObtainsWhatTheTokenEndpointGives(t *testing.T) {
 	server, err := New(Config{Issuers: []Issuer{{
-		Name: "corporate", URL: "https://login.example.org/tenant", Type: "jwt", Audiences: []string{"api"}, Roles: []string{"clerk"}, Scopes: []string{"read", "write"}, ClientID: "edge",
+		Name: "corporate", URL: "https://login.example.org/tenant", Audiences: []string{"api"}, Roles: []string{"clerk"}, Scopes: []string{"read", "write"}, ClientID: "edge",
 	}}})
 	if err != nil {
 		t.Fatal(err)

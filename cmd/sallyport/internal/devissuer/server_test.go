@@ -64,19 +64,19 @@ func TestATokenMadeOutrightHasWhatWasSpecified(t *testing.T) {
 		typ  string
 		want map[string]any
 	}{
-		{"nothing", devissuer.TokenSpec{}, "at+jwt", base(nil)},
+		{"nothing", devissuer.TokenSpec{}, devissuer.TokenType, base(nil)},
 		{"everything", devissuer.TokenSpec{
 			Subject: "mapps", ClientID: "edge", Roles: []string{"not.assertable"}, Scopes: []string{"a", "b"}, Audiences: []string{"x", "y"},
 			Actor: "edge", Lifetime: time.Minute, Confirmation: map[string]any{"x5t#S256": "hash"},
-		}, "at+jwt", base(map[string]any{
+		}, devissuer.TokenType, base(map[string]any{
 			"sub": "mapps", "client_id": "edge", "roles": []any{"not.assertable"}, "scope": "a b", "aud": []any{"x", "y"},
 			"act": map[string]any{"sub": "edge"}, "exp": at(time.Minute), "cnf": map[string]any{"x5t#S256": "hash"},
 		})},
-		{"claims of its own, and one less", devissuer.TokenSpec{Claims: map[string]any{"company": "7", "exp": "soon", "aud": nil}}, "at+jwt",
+		{"claims of its own, and one less", devissuer.TokenSpec{Claims: map[string]any{"company": "7", "exp": "soon", "aud": nil}}, devissuer.TokenType,
 			base(map[string]any{"company": "7", "exp": "soon", "aud": nil})},
-		{"expired", devissuer.TokenSpec{Expired: true}, "at+jwt",
+		{"expired", devissuer.TokenSpec{Expired: true}, devissuer.TokenType,
 			base(map[string]any{"iat": at(-time.Hour - devissuer.Lifetime), "exp": at(-time.Hour)})},
-		{"not yet", devissuer.TokenSpec{NotYet: true}, "at+jwt",
+		{"not yet", devissuer.TokenSpec{NotYet: true}, devissuer.TokenType,
 			base(map[string]any{"nbf": at(time.Hour), "exp": at(time.Hour + devissuer.Lifetime)})},
 		{"another type", devissuer.TokenSpec{Type: "hop+jwt"}, "hop+jwt", base(nil)},
 	}

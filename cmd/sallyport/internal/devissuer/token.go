@@ -61,7 +61,7 @@ func (s *Server) Token(provider string, spec TokenSpec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	tokenType := r.issuer.Type
+	tokenType := TokenType
 	if spec.IDToken {
 		tokenType = typeIDToken
 	}
@@ -165,7 +165,7 @@ func (r *realm) accessToken(c content) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return r.key.sign(r.issuer.Type, claims)
+	return r.key.sign(TokenType, claims)
 }
 
 // idToken tells a client who signed in (OpenID Connect Core, section 2), and belongs to one access token.

@@ -46,3 +46,10 @@ func (u user) Scopes(issuer Issuer) []string {
 	}
 	return issuer.Scopes
 }
+
+// SpecOf is a token about a ready-made user, with all that the issuer lets that user have. About anybody else it asserts neither
+// roles nor scopes.
+func (i Issuer) SpecOf(name string) TokenSpec {
+	u, _ := userNamed(name)
+	return TokenSpec{Subject: name, Roles: u.Roles(i), Scopes: u.Scopes(i)}
+}

@@ -90,10 +90,11 @@ func (p *Pipeline) Status() Status {
 func (p *Pipeline) Load(ctx context.Context, reading directory.Reading) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.config.Transform != nil {
-		p.config.Transform(ctx, reading.Documents)
-	}
 	model, found := config.Build(reading.Documents, reading.Complete)
+	if p.config.Transform != nil && model != nil { // what is wrong as it is written must not be put right by it
+		p.config.Transform(ctx, reading.Documents)
+		model, found = config.Build(reading.Documents, reading.Complete)
+	}
 	problems := slices.Concat(reading.Problems, found, config.CheckNotEmpty(reading.Directory, reading.Documents, reading.Problems))
 	problems.Sort()
 	p.status.Problems = problems

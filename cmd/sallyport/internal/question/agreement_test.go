@@ -10,8 +10,8 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/reason"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/question"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/config/checkcontext"
 	"github.com/sallyport-project/sallyport/config/expression"
@@ -59,7 +59,7 @@ func (t *trial) explain(by question.Answerer, seen map[string]int) {
 }
 
 // holds tells whether an answer says yes, given what it leaves open and the real certificates tell.
-func (t *trial) holds(verdict, why string, of []*adminv1.Condition, consumer string, truths [][]scenario.Passage, yes func([]scenario.Passage) bool) bool {
+func (t *trial) holds(verdict, why string, of []*adminv1.Condition, consumer string, truths [][]estate.Passage, yes func([]estate.Passage) bool) bool {
 	t.t.Helper()
 	switch verdict {
 	case question.Allowed:
@@ -79,7 +79,7 @@ func (t *trial) holds(verdict, why string, of []*adminv1.Condition, consumer str
 }
 
 // fulfilled evaluates what is left of a condition with everything that is known of the real request.
-func (t *trial) fulfilled(condition *adminv1.Condition, why, consumer string, with shown, passage scenario.Passage) bool {
+func (t *trial) fulfilled(condition *adminv1.Condition, why, consumer string, with shown, passage estate.Passage) bool {
 	t.t.Helper()
 	permission := why == string(reason.PermissionGranted)
 	d := passage.Decision
@@ -127,7 +127,7 @@ func (t *trial) fulfilled(condition *adminv1.Condition, why, consumer string, wi
 
 // captures are the variables of the path, by the rule's template and by all permissions of roles that apply; nil where they
 // disagree.
-func (t *trial) captures(roles []*config.Role, passage scenario.Passage) map[string]string {
+func (t *trial) captures(roles []*config.Role, passage estate.Passage) map[string]string {
 	found := map[string]string{}
 	agree := true
 	take := func(of *template.Template) {
@@ -201,7 +201,7 @@ func (t *trial) whoCan(by question.Answerer, seen map[string]int) {
 	t.holders(answer, seen)
 	var strangers []shown
 	for _, store := range truststores {
-		strangers = append(strangers, shown{Credentials: scenario.Credentials{Certificate: t.strangers[store]}})
+		strangers = append(strangers, shown{Credentials: estate.Credentials{Certificate: t.strangers[store]}})
 	}
 	entry := t.hop.Listener.EntryFor(t.hop.Request.SNI)
 	if answer.GetStranger() == nil || entry == nil {
@@ -268,7 +268,7 @@ func (t *trial) can(caller string, said *adminv1.CanResponse, seen map[string]in
 	}
 	truths := t.truthsOf(caller)
 	want := slices.ContainsFunc(truths, admitted)
-	passage := truths[slices.IndexFunc(truths, func(p []scenario.Passage) bool { return !want || admitted(p) })][0]
+	passage := truths[slices.IndexFunc(truths, func(p []estate.Passage) bool { return !want || admitted(p) })][0]
 	if passage.Chosen.Route == nil || t.token {
 		return // nothing that a consumer could do is in question
 	}
@@ -306,7 +306,7 @@ func indices[T any](of []T) func(func(int) bool) {
 }
 
 // covers tells whether a request that a rule has taken is among those of a grant.
-func (t *trial) covers(grant *adminv1.Grant, p scenario.Passage) bool {
+func (t *trial) covers(grant *adminv1.Grant, p estate.Passage) bool {
 	context := p.Chosen.Context
 	if grant.GetGateway() != context[checkcontext.Gateway] || !slices.Contains(grant.GetListeners(), context[checkcontext.Listener]) ||
 		grant.GetRoute() != context[checkcontext.Route] || grant.GetRule() != context[checkcontext.Rule] ||
@@ -319,7 +319,7 @@ func (t *trial) covers(grant *adminv1.Grant, p scenario.Passage) bool {
 	return t.takes(grant.GetMatch(), p)
 }
 
-func (t *trial) takes(m *adminv1.PathMatch, p scenario.Passage) bool {
+func (t *trial) takes(m *adminv1.PathMatch, p estate.Passage) bool {
 	if len(m.GetMethods()) > 0 && !slices.Contains(m.GetMethods(), t.inquiry.GetMethod()) {
 		return false
 	}

@@ -9,8 +9,8 @@ import (
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
 
-// estate is a configuration with a gateway, a sidecar behind it, and so many consumers, of whom every second may.
-func estate(consumers int) string {
+// crowd is a configuration with a gateway, a sidecar behind it, and so many consumers, of whom every second may.
+func crowd(consumers int) string {
 	var b strings.Builder
 	b.WriteString(base)
 	for i := range consumers {
@@ -29,7 +29,7 @@ spec:
 
 // BenchmarkWhoCanAmongTenThousandConsumers is one question, with the work of the first one.
 func BenchmarkWhoCanAmongTenThousandConsumers(b *testing.B) {
-	model, err := build(estate(10_000))
+	model, err := build(crowd(10_000))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/policy"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
 )
 
@@ -35,7 +35,7 @@ func (b bearing) tokensOf(a *Answers, c *config.Consumer) []*bearer.Token {
 // guises are the callers as whom a consumer can come: one for each way in which its certificates are recognised, one for each of its
 // tokens, and one for each certificate with each token; where a token is presumed, only those with it. One without any is never
 // recognised, and comes as anybody. The notes say which ways had to be left out.
-func (a *Answers) guises(c *config.Consumer, with bearing, by *estates, at moment, anyTime bool) (all []scenario.Credentials, notes []string) {
+func (a *Answers) guises(c *config.Consumer, with bearing, by *estates, at moment, anyTime bool) (all []estate.Credentials, notes []string) {
 	tokens := with.tokensOf(a, c)
 	for _, match := range c.Certificates {
 		presumed, err := identity.Presume(match, by.first.Material)
@@ -62,8 +62,8 @@ func (a *Answers) guises(c *config.Consumer, with bearing, by *estates, at momen
 }
 
 // hypothetical is a caller with a presumed certificate and token, or without either.
-func hypothetical(presumed *identity.Presumed, token *bearer.Token, at moment, anyTime bool) scenario.Credentials {
-	return scenario.Credentials{Hypothesis: &policy.Hypothesis{Presumed: presumed, Token: token, At: at.Time, AnyTime: anyTime}}
+func hypothetical(presumed *identity.Presumed, token *bearer.Token, at moment, anyTime bool) estate.Credentials {
+	return estate.Credentials{Hypothesis: &policy.Hypothesis{Presumed: presumed, Token: token, At: at.Time, AnyTime: anyTime}}
 }
 
 // certificateOf reads a caller's certificate, and the intermediates after it, from PEM.

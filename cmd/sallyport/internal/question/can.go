@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/policy"
 	"github.com/sallyport-project/sallyport/authz/request"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
@@ -51,11 +51,11 @@ func (a *Answers) Can(ctx context.Context, q *adminv1.CanRequest) (*adminv1.CanR
 }
 
 // introduceTo describes the caller, and returns the guises in which it may come.
-func (a *Answers) introduceTo(answer *adminv1.CanResponse, consumer string, token *bearer.Token, by *estates, at moment) ([]scenario.Credentials, error) {
+func (a *Answers) introduceTo(answer *adminv1.CanResponse, consumer string, token *bearer.Token, by *estates, at moment) ([]estate.Credentials, error) {
 	if consumer == "" && token != nil {
 		answer.Caller, answer.Origin = "somebody with "+tokenWords(token), token.Provider.Origin.String()
 		answer.Notes = []string{presumedToken(token)}
-		return []scenario.Credentials{hypothetical(nil, token, at, !at.chosen)}, nil
+		return []estate.Credentials{hypothetical(nil, token, at, !at.chosen)}, nil
 	}
 	c, err := a.consumer(consumer)
 	if err != nil {
@@ -77,8 +77,8 @@ func (a *Answers) introduceTo(answer *adminv1.CanResponse, consumer string, toke
 
 // can is one question on its way through the rules.
 type can struct {
-	gateway      *scenario.Estate
-	guises       []scenario.Credentials
+	gateway      *estate.Estate
+	guises       []estate.Credentials
 	method, host string
 
 	grants []*adminv1.Grant
@@ -107,7 +107,7 @@ func (c *can) entry(e *config.Entry) {
 }
 
 // rule adds what a rule grants the consumer in one guise.
-func (c *can) rule(host *config.VirtualHost, index int, e *config.Entry, guise scenario.Credentials) {
+func (c *can) rule(host *config.VirtualHost, index int, e *config.Entry, guise estate.Credentials) {
 	rule := host.Rules[index]
 	told, refused := c.gateway.Handshake(e, guise)
 	if refused != "" {

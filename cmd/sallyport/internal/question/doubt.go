@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-project/sallyport/authz/reason"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
@@ -17,7 +17,7 @@ var missing = []reason.Reason{reason.TruststoreMissing, reason.RevocationUnavail
 
 // doubt says why it cannot be told what the first gateway makes of a request: its truststores, or their lists, are not at
 // hand, and may well be for the servers that decide. It is empty where it can be told.
-func (a *Answers) doubt(p scenario.Passage, by *estates) string {
+func (a *Answers) doubt(p estate.Passage, by *estates) string {
 	entry := p.Listener.EntryFor(p.Request.SNI)
 	if !by.apart || entry == nil {
 		return ""

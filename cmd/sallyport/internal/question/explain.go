@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport-project/sallyport/authz/audit"
 	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/policy"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
@@ -98,7 +98,7 @@ func (a *Answers) withholdDoubtful(answer *adminv1.ExplainResponse, token []byte
 }
 
 // show has the request come with a token that somebody shows.
-func (a *Answers) show(answer *adminv1.ExplainResponse, q *adminv1.ExplainRequest, hop *scenario.Hop) error {
+func (a *Answers) show(answer *adminv1.ExplainResponse, q *adminv1.ExplainRequest, hop *estate.Hop) error {
 	header, caller, err := a.presented(q.GetToken())
 	if err != nil {
 		return err
@@ -113,13 +113,13 @@ func (a *Answers) show(answer *adminv1.ExplainResponse, q *adminv1.ExplainReques
 const authorization = "authorization"
 
 // showsToken tells whether a request has an Authorization header.
-func showsToken(h scenario.Hop) bool {
+func showsToken(h estate.Hop) bool {
 	lowerCase := map[string][]string(h.Request.Headers)
 	return len(lowerCase[authorization]) > 0
 }
 
 // bearing is what is known of the caller's token.
-func (a *Answers) bearing(q *adminv1.ExplainRequest, hop scenario.Hop) (bearing, error) {
+func (a *Answers) bearing(q *adminv1.ExplainRequest, hop estate.Hop) (bearing, error) {
 	given := 0
 	for _, is := range []bool{len(q.GetToken()) > 0, q.GetAsToken() != nil, showsToken(hop)} {
 		if is {
@@ -134,7 +134,7 @@ func (a *Answers) bearing(q *adminv1.ExplainRequest, hop scenario.Hop) (bearing,
 }
 
 // introduce describes the caller, and returns the credentials that it may come with.
-func (a *Answers) introduce(answer *adminv1.ExplainResponse, q *adminv1.ExplainRequest, with bearing, by *estates, at moment) (all []scenario.Credentials, err error) {
+func (a *Answers) introduce(answer *adminv1.ExplainResponse, q *adminv1.ExplainRequest, with bearing, by *estates, at moment) (all []estate.Credentials, err error) {
 	token := with.presumed
 	switch caller := q.GetCaller().(type) {
 	case *adminv1.ExplainRequest_Consumer:
@@ -165,15 +165,15 @@ func presumedToken(t *bearer.Token) string {
 }
 
 // introduceNobody is somebody without a certificate.
-func (a *Answers) introduceNobody(answer *adminv1.ExplainResponse, token *bearer.Token, at moment) []scenario.Credentials {
+func (a *Answers) introduceNobody(answer *adminv1.ExplainResponse, token *bearer.Token, at moment) []estate.Credentials {
 	answer.Caller = "somebody without a certificate"
 	if token == nil {
-		return []scenario.Credentials{{}}
+		return []estate.Credentials{{}}
 	}
-	return []scenario.Credentials{hypothetical(nil, token, at, false)}
+	return []estate.Credentials{hypothetical(nil, token, at, false)}
 }
 
-func (a *Answers) introduceConsumer(answer *adminv1.ExplainResponse, name string, with bearing, by *estates, at moment) ([]scenario.Credentials, error) {
+func (a *Answers) introduceConsumer(answer *adminv1.ExplainResponse, name string, with bearing, by *estates, at moment) ([]estate.Credentials, error) {
 	c, err := a.consumer(name)
 	if err != nil {
 		return nil, err
@@ -190,7 +190,7 @@ func (a *Answers) introduceConsumer(answer *adminv1.ExplainResponse, name string
 	return all, nil
 }
 
-func (a *Answers) introduceCertificate(answer *adminv1.ExplainResponse, text string) ([]scenario.Credentials, error) {
+func (a *Answers) introduceCertificate(answer *adminv1.ExplainResponse, text string) ([]estate.Credentials, error) {
 	certificate, leaf, err := certificateOf(text)
 	if err != nil {
 		return nil, err
@@ -200,7 +200,7 @@ func (a *Answers) introduceCertificate(answer *adminv1.ExplainResponse, text str
 	}
 	answer.Caller = fmt.Sprintf("a certificate of %s, valid from %s until %s", leaf.Subject,
 		leaf.NotBefore.UTC().Format(time.RFC3339), leaf.NotAfter.UTC().Format(time.RFC3339))
-	return []scenario.Credentials{{Certificate: certificate}}, nil
+	return []estate.Credentials{{Certificate: certificate}}, nil
 }
 
 // presumptions are what is taken for granted of a consumer, who may come with a token that is presumed.
@@ -221,7 +221,7 @@ func (a *Answers) presumptions(c *config.Consumer, with bearing) []string {
 }
 
 // rank orders what came of a request: how far it got, and how surely.
-func rank(passages []scenario.Passage) int {
+func rank(passages []estate.Passage) int {
 	last := passages[len(passages)-1]
 	of := len(passages) * 4
 	switch {
@@ -229,7 +229,7 @@ func rank(passages []scenario.Passage) int {
 		return of
 	case last.Decision == nil || !last.Decision.Allowed:
 		return of + 1
-	case slices.ContainsFunc(passages, func(p scenario.Passage) bool { return len(p.Decision.Conditions) > 0 }):
+	case slices.ContainsFunc(passages, func(p estate.Passage) bool { return len(p.Decision.Conditions) > 0 }):
 		return of + 2
 	}
 	return of + 3
@@ -271,7 +271,7 @@ func conclude(answer *adminv1.ExplainResponse) {
 }
 
 // passage puts what one gateway makes of a request into the form of the API.
-func (a *Answers) passage(p scenario.Passage) *adminv1.Passage {
+func (a *Answers) passage(p estate.Passage) *adminv1.Passage {
 	told := a.way(p)
 	told.Refused, told.Verdict = p.Refused, Denied
 	told.Status = uint32(max(p.Status, 0)) //nolint:gosec // G115: a status of HTTP
@@ -304,7 +304,7 @@ func (a *Answers) step(of *adminv1.Passage, s audit.Step) *adminv1.Step {
 }
 
 // notes are what the answer depends on, besides.
-func (a *Answers) notes(passages []scenario.Passage, by *estates) []string {
+func (a *Answers) notes(passages []estate.Passage, by *estates) []string {
 	var notes []string
 	if len(passages) > 1 && by.presumed {
 		notes = append(notes, "presumed: the certificates that the gateways present to each other are good")

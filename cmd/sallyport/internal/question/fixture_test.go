@@ -9,13 +9,8 @@ import (
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
 
-// base is an edge with a sidecar behind it.
-const base = `api_version: sallyport/v1
-kind: Truststore
-metadata: {name: partners}
-spec: {bundle: "file:partners.pem"}
----
-api_version: sallyport/v1
+// internals are what an edge and a sidecar behind it have of certificates.
+const internals = `api_version: sallyport/v1
 kind: Authority
 metadata: {name: internal-ca}
 spec: {development: {}}
@@ -35,7 +30,15 @@ kind: Certificate
 metadata: {name: edge-client}
 spec: {issued: {authority: internal-ca, profile: client, uris: ["spiffe://example.org/edge"]}}
 ---
-api_version: sallyport/v1
+`
+
+// base is an edge with a sidecar behind it.
+const base = `api_version: sallyport/v1
+kind: Truststore
+metadata: {name: partners}
+spec: {bundle: "file:partners.pem"}
+---
+` + internals + `api_version: sallyport/v1
 kind: Gateway
 metadata: {name: edge}
 spec:

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/config/document"
 	"github.com/sallyport-project/sallyport/envoy/routing"
@@ -14,15 +14,15 @@ import (
 )
 
 // hop is a request as it comes to the first gateway, without its caller.
-func (a *Answers) hop(q *adminv1.Inquiry) (scenario.Hop, error) {
+func (a *Answers) hop(q *adminv1.Inquiry) (estate.Hop, error) {
 	host, path, ok := config.SplitURL(q.GetUrl())
 	if !ok || !strings.HasPrefix(q.GetUrl(), "http://") && !strings.HasPrefix(q.GetUrl(), "https://") {
-		return scenario.Hop{}, mistake("expected a URL such as https://api.example.org/v1/status, found %q", q.GetUrl())
+		return estate.Hop{}, mistake("expected a URL such as https://api.example.org/v1/status, found %q", q.GetUrl())
 	}
 	if strings.Trim(q.GetMethod(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" || q.GetMethod() == "" {
-		return scenario.Hop{}, mistake("expected a method in capitals, such as GET, found %q", q.GetMethod())
+		return estate.Hop{}, mistake("expected a method in capitals, such as GET, found %q", q.GetMethod())
 	}
-	h := scenario.Hop{Request: routing.Request{Method: q.GetMethod(), Host: host, Path: path, Headers: http.Header{}}}
+	h := estate.Hop{Request: routing.Request{Method: q.GetMethod(), Host: host, Path: path, Headers: http.Header{}}}
 	for _, header := range q.GetHeaders() {
 		name := strings.ToLower(header.GetName())
 		if name == "host" {
@@ -34,7 +34,7 @@ func (a *Answers) hop(q *adminv1.Inquiry) (scenario.Hop, error) {
 	serverName := config.HostName(host)
 	var err error
 	if h.Listener, err = a.listener(q, serverName); err != nil {
-		return scenario.Hop{}, err
+		return estate.Hop{}, err
 	}
 	if !h.Listener.Plaintext() {
 		h.Request.SNI = serverName
@@ -52,7 +52,7 @@ func (a *Answers) listener(q *adminv1.Inquiry, serverName string) (*config.Liste
 			names := namesOf(model.Gateways(), func(g *config.Gateway) string { return g.Name })
 			return nil, mistake("there is no Gateway %q%s", name, document.DidYouMean(name, names))
 		}
-		if l := scenario.ListenerFor(g, q.GetUrl(), serverName, scenario.AsConfigured); l != nil {
+		if l := estate.ListenerFor(g, q.GetUrl(), serverName, estate.AsConfigured); l != nil {
 			return l, nil
 		}
 		return nil, mistake("the Gateway %q has no listener for %s", name, q.GetUrl())
@@ -60,7 +60,7 @@ func (a *Answers) listener(q *adminv1.Inquiry, serverName string) (*config.Liste
 	var serving []*config.Listener
 	hosts := map[string]bool{}
 	for _, g := range model.Gateways() {
-		if l := scenario.ListenerFor(g, q.GetUrl(), serverName, scenario.AsConfigured); l != nil && l.Serves(serverName) {
+		if l := estate.ListenerFor(g, q.GetUrl(), serverName, estate.AsConfigured); l != nil && l.Serves(serverName) {
 			serving = append(serving, l)
 		}
 		for _, l := range g.Listeners {

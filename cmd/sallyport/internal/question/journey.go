@@ -5,24 +5,21 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/envoy/routing"
 )
-
-// mostHops bounds the gateways that a request may pass, should their upstreams lead in a circle.
-const mostHops = 8
 
 // journey is a request's way through the gateways.
 type journey struct {
 	// passages are what each makes of it; there is at least one.
-	passages []scenario.Passage
+	passages []estate.Passage
 	// sent is what came to each in the Authorization header from the one before; nil for nothing, and for the first.
 	sent []*carried
 }
 
-func (j *journey) first() scenario.Passage { return j.passages[0] }
+func (j *journey) first() estate.Passage { return j.passages[0] }
 
-func (j *journey) last() scenario.Passage { return j.passages[len(j.passages)-1] }
+func (j *journey) last() estate.Passage { return j.passages[len(j.passages)-1] }
 
 // undecided says why it cannot be told that the last gateway, behind another, turns the request away; empty where it can.
 func (j *journey) undecided() string {
@@ -46,7 +43,7 @@ func (j *journey) notes() []string {
 }
 
 // follow takes a request through all gateways.
-func (e *estates) follow(ctx context.Context, h scenario.Hop) (*journey, error) {
+func (e *estates) follow(ctx context.Context, h estate.Hop) (*journey, error) {
 	chosen, err := e.first.Choose(h)
 	if err != nil {
 		return nil, err
@@ -55,12 +52,12 @@ func (e *estates) follow(ctx context.Context, h scenario.Hop) (*journey, error) 
 }
 
 // followBy is follow where the first gateway's choice of route is known.
-func (e *estates) followBy(ctx context.Context, h scenario.Hop, chosen routing.Decision) (*journey, error) {
+func (e *estates) followBy(ctx context.Context, h estate.Hop, chosen routing.Decision) (*journey, error) {
 	at, err := e.first.PassBy(ctx, h, chosen)
-	j := &journey{passages: []scenario.Passage{at}, sent: []*carried{nil}}
+	j := &journey{passages: []estate.Passage{at}, sent: []*carried{nil}}
 	for err == nil && at.Next != nil {
-		if len(j.passages) == mostHops {
-			return nil, fmt.Errorf("the request passes more than %d gateways: do their upstreams lead in a circle?", mostHops)
+		if len(j.passages) == estate.MostHops {
+			return nil, estate.ErrCircle
 		}
 		next, sent := *at.Next, e.answers.carry(ctx, at)
 		next.Credentials = e.onward.Presented(at.Upstream) // by the material that it is judged by

@@ -17,7 +17,7 @@ import (
 // question, and otherwise what the caller has shown.
 func (a *Answers) judge(ctx context.Context, providers, audiences []string, token string, now time.Time) *bearer.Verdict {
 	if sent := carriedIn(ctx); sent != nil && sent.is(token) {
-		return sent.verdict(providers, audiences)
+		return bearer.Presume(sent.token, providers, audiences)
 	}
 	if own := a.ourselves(providers); len(own) > 0 {
 		if verdict := a.stand.Judge(ctx, own, audiences, token, now); verdict.Token != nil {

@@ -9,8 +9,9 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/policy"
+	"github.com/sallyport-project/sallyport/authz/propagation"
 	"github.com/sallyport-project/sallyport/authz/reason"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
 )
 
@@ -31,9 +32,9 @@ type carried struct {
 type openness struct{ claims, assertions bool }
 
 // carry is what a passage's gateway sends on; nil for nothing.
-func (a *Answers) carry(ctx context.Context, p scenario.Passage) *carried {
+func (a *Answers) carry(ctx context.Context, p estate.Passage) *carried {
 	d := p.Decision
-	disposal := disposalOf(p.Upstream.Token, d.Bearer())
+	disposal := propagation.Disposal(p.Upstream.Token, d)
 	switch disposal.Kind {
 	case config.DisposalPass:
 		if d.Token.Raw != "" {
@@ -52,18 +53,6 @@ func (a *Answers) carry(ctx context.Context, p scenario.Passage) *carried {
 			fmt.Sprintf("presumed: the token that %s gets from %s in exchange has the subject, roles and scopes of the caller's", p.Listener.Gateway.Name, disposal.Provider.Name))
 	default:
 		return nil
-	}
-}
-
-// disposalOf is what becomes of the Authorization header of such a caller.
-func disposalOf(f config.TokenForwarding, kind policy.CallerKind) config.TokenDisposal {
-	switch kind {
-	case policy.CallerUser:
-		return f.User
-	case policy.CallerCertificate:
-		return f.Certificate
-	default:
-		return f.Anonymous
 	}
 }
 
@@ -98,7 +87,7 @@ func instead(t bearer.Token, open openness, note string) *carried {
 
 // minted makes a token of our own as the gateway would, by keys of this question. What is presumed of a certificate does not go into it:
 // the gateways behind would look for it on lists.
-func (a *Answers) minted(ctx context.Context, d *policy.Decision, p scenario.Passage) *carried {
+func (a *Answers) minted(ctx context.Context, d *policy.Decision, p estate.Passage) *carried {
 	of := *d
 	if p.Credentials.Hypothesis != nil {
 		of.Certificate = nil
@@ -117,24 +106,6 @@ func (a *Answers) minted(ctx context.Context, d *policy.Decision, p scenario.Pas
 
 // is tells whether a token is the word.
 func (c *carried) is(token string) bool { return c.token != nil && c.header == "Bearer "+token }
-
-// verdict is what would come of the token that the word stands for.
-func (c *carried) verdict(providers, audiences []string) *bearer.Verdict {
-	t := c.token
-	switch {
-	case !slices.Contains(providers, t.Provider.Name):
-		return &bearer.Verdict{Refusal: &bearer.Refusal{Reason: reason.TokenIssuer, Detail: "the token is of the Provider " + t.Provider.Name + ", and the policy takes none of it"}}
-	case !suits(t.Audiences, t.Provider.Audiences), !suits(t.Audiences, audiences):
-		return &bearer.Verdict{Refusal: &bearer.Refusal{Reason: reason.TokenAudience, Detail: "the token is for another audience"}}
-	}
-	return &bearer.Verdict{Token: t}
-}
-
-// suits tells whether one of a token's audiences is wanted. Either list may be empty, and says nothing then.
-func suits(audiences, wanted []string) bool {
-	return len(audiences) == 0 || len(wanted) == 0 ||
-		slices.ContainsFunc(audiences, func(audience string) bool { return slices.Contains(wanted, audience) })
-}
 
 // doubts tells whether a denial for this reason may be for what is not known of the token.
 func (c *carried) doubts(why reason.Reason) bool {

@@ -22,8 +22,8 @@ import (
 	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/jose"
 	"github.com/sallyport-project/sallyport/authz/tokens"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/inventory"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
@@ -75,14 +75,14 @@ type Answers struct {
 	config    Config
 	resources *resources
 	// verifier judges by the key sets at hand.
-	verifier *bearer.Verifier
+	verifier *bearer.View
 
 	mu sync.Mutex
 	// listeners are compiled for the first question that needs them, and so is present, the estate as it is now.
-	listeners scenario.Listeners
-	present   *scenario.Estate
+	listeners estate.Listeners
+	present   *estate.Estate
 	// stand makes and judges our own tokens between gateways, by keys that are made for these answers.
-	stand *tokens.Tokens
+	stand *tokens.View
 }
 
 // New makes the Answers for a model.
@@ -95,15 +95,16 @@ func New(settings Config) *Answers {
 
 // prepareTokens makes what judges tokens, and what stands for the gateways' keys.
 func (a *Answers) prepareTokens(material *inventory.Snapshot) error {
-	var err error
-	if a.verifier, err = bearer.NewVerifier(bearer.Config{Keys: keysAtHand(a.config.Keys)}); err != nil {
+	verifier, err := bearer.NewVerifier(bearer.Config{Clock: a.config.Clock})
+	if err != nil {
 		return err
 	}
-	a.verifier.Apply(a.config.Model.Providers())
-	if a.stand, err = tokens.New(tokens.Config{Clock: a.config.Clock, Substitute: tokens.Nobody{}}); err != nil {
+	a.verifier = verifier.View(a.config.Model.Providers(), keysAtHand(a.config.Keys), nil)
+	stand, err := tokens.New(tokens.Config{Clock: a.config.Clock, Substitute: tokens.Nobody{}})
+	if err != nil {
 		return err
 	}
-	a.stand.Apply(a.config.Model, material)
+	a.stand = stand.Apply(a.config.Model, material)
 	return nil
 }
 
@@ -133,7 +134,7 @@ func (a *Answers) moment(at *timestamppb.Timestamp) moment {
 type estates struct {
 	answers *Answers
 	// first is the gateway that the caller connects to, onward all behind it. They differ in the material.
-	first, onward *scenario.Estate
+	first, onward *estate.Estate
 	// presumed says that onward goes by substituted material.
 	presumed bool
 	// apart says that the material of first need not be that by which it decides: it was read apart from the servers, or
@@ -183,12 +184,12 @@ func (a *Answers) compile(ctx context.Context) error {
 	if err := a.prepareTokens(material); err != nil {
 		return err
 	}
-	a.listeners, err = scenario.CompileListeners(a.config.Model, material)
+	a.listeners, err = estate.CompileListeners(a.config.Model, material)
 	return err
 }
 
-func (a *Answers) estate(material *inventory.Snapshot, clock func() time.Time) (*scenario.Estate, error) {
-	return scenario.NewEstate(scenario.EstateConfig{
+func (a *Answers) estate(material *inventory.Snapshot, clock func() time.Time) (*estate.Estate, error) {
+	return estate.New(estate.Config{
 		Model: a.config.Model, Material: material, Listeners: a.listeners, Clock: clock, Judge: a.judge, Planned: true,
 	})
 }

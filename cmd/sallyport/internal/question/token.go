@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/bearer"
 	"github.com/sallyport-project/sallyport/authz/jose"
+	"github.com/sallyport-project/sallyport/authz/mint"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/config/document"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
@@ -65,7 +66,7 @@ func (a *Answers) tokensOf(c *config.Consumer) []*bearer.Token {
 		for _, grant := range p.Mint.Grants {
 			if grant.Covers(c) {
 				all = append(all, &bearer.Token{
-					Provider: p, Issuer: onlyIssuer(p), Subject: "consumer:" + c.Name, ClientID: c.Name, Audiences: grant.Audiences,
+					Provider: p, Issuer: onlyIssuer(p), Subject: mint.SubjectConsumer + c.Name, ClientID: c.Name, Audiences: grant.Audiences,
 					Scopes: slices.DeleteFunc(slices.Clone(grant.Scopes), func(scope string) bool { return !p.Scopes[scope] }),
 				})
 			}

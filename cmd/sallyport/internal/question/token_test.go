@@ -31,27 +31,7 @@ kind: Provider
 metadata: {name: hop}
 spec: {issuers: ["https://edge.example.org"], may_assert: {roles: [reader, writer]}, mint: {class: hop}}
 ---
-api_version: sallyport/v1
-kind: Authority
-metadata: {name: internal-ca}
-spec: {development: {}}
----
-api_version: sallyport/v1
-kind: Truststore
-metadata: {name: internal}
-spec: {bundle: "authority:internal-ca"}
----
-api_version: sallyport/v1
-kind: Certificate
-metadata: {name: server}
-spec: {material: {certificate: "file:server.pem", private_key: "file:server.key"}}
----
-api_version: sallyport/v1
-kind: Certificate
-metadata: {name: edge-client}
-spec: {issued: {authority: internal-ca, profile: client, uris: ["spiffe://example.org/edge"]}}
----
-api_version: sallyport/v1
+` + internals + `api_version: sallyport/v1
 kind: Gateway
 metadata: {name: edge}
 spec:

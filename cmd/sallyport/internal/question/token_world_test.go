@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport-project/sallyport/authz/idp"
 	"github.com/sallyport-project/sallyport/authz/jose"
 	"github.com/sallyport-project/sallyport/authz/tokens"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/config/expression"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
@@ -83,7 +83,7 @@ var tokenConditions = []string{
 
 // shown is what a caller really comes with.
 type shown struct {
-	scenario.Credentials
+	estate.Credentials
 	// token is its bearer token, of which claims are told; empty for none.
 	token string
 	facts *expression.Token

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/envoy/routing"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
@@ -14,14 +14,14 @@ import (
 type trial struct {
 	*world
 	inquiry *adminv1.Inquiry
-	hop     scenario.Hop
+	hop     estate.Hop
 	// token is set if it has an Authorization header.
 	token bool
 	// chosen is the route, once it is known: it is the same for all callers.
 	chosen *routing.Decision
 	// shown is what each consumer comes with, and truths what becomes of it at noon, once they are known.
 	shown  map[string][]shown
-	truths map[string][][]scenario.Passage
+	truths map[string][][]estate.Passage
 }
 
 func (w *world) trial() *trial {
@@ -31,8 +31,8 @@ func (w *world) trial() *trial {
 	}
 	host := w.one(hosts)
 	url := scheme + "://" + host + w.path(w.literal)
-	t := &trial{world: w, inquiry: &adminv1.Inquiry{Method: w.one(methods), Url: url, Via: "edge"}, shown: map[string][]shown{}, truths: map[string][][]scenario.Passage{}}
-	t.hop = scenario.Hop{Listener: listener, Request: routing.Request{Method: t.inquiry.GetMethod(), Host: host, Path: url[len(scheme)+3+len(host):], Headers: http.Header{}}}
+	t := &trial{world: w, inquiry: &adminv1.Inquiry{Method: w.one(methods), Url: url, Via: "edge"}, shown: map[string][]shown{}, truths: map[string][][]estate.Passage{}}
+	t.hop = estate.Hop{Listener: listener, Request: routing.Request{Method: t.inquiry.GetMethod(), Host: host, Path: url[len(scheme)+3+len(host):], Headers: http.Header{}}}
 	if scheme == "https" {
 		t.hop.Request.SNI = host
 	}
@@ -50,7 +50,7 @@ func (w *world) trial() *trial {
 }
 
 // truthsOf is what becomes of the request with each of a consumer's certificates; of nobody, without one.
-func (t *trial) truthsOf(consumer string) [][]scenario.Passage {
+func (t *trial) truthsOf(consumer string) [][]estate.Passage {
 	t.t.Helper()
 	if t.truths[consumer] == nil {
 		t.truths[consumer] = t.truth(noon, t.of(consumer)...)
@@ -59,17 +59,17 @@ func (t *trial) truthsOf(consumer string) [][]scenario.Passage {
 }
 
 // truth is what becomes of the request with each of these credentials.
-func (t *trial) truth(at time.Time, with ...shown) [][]scenario.Passage {
+func (t *trial) truth(at time.Time, with ...shown) [][]estate.Passage {
 	t.t.Helper()
-	estate := t.at(at)
+	judging := t.at(at)
 	if t.chosen == nil {
-		chosen, err := estate.Choose(t.hop)
+		chosen, err := judging.Choose(t.hop)
 		if err != nil {
 			t.t.Fatal(err)
 		}
 		t.chosen = &chosen
 	}
-	var all [][]scenario.Passage
+	var all [][]estate.Passage
 	for _, credentials := range with {
 		hop := t.hop
 		hop.Credentials = credentials.Credentials
@@ -77,13 +77,13 @@ func (t *trial) truth(at time.Time, with ...shown) [][]scenario.Passage {
 			hop.Request.Headers = maps.Clone(hop.Request.Headers)
 			hop.Request.Headers["authorization"] = []string{"Bearer " + credentials.token}
 		}
-		first, err := estate.PassBy(t.t.Context(), hop, *t.chosen)
+		first, err := judging.PassBy(t.t.Context(), hop, *t.chosen)
 		if err != nil {
 			t.t.Fatal(err)
 		}
-		passages := []scenario.Passage{first}
+		passages := []estate.Passage{first}
 		if first.Next != nil {
-			rest, err := estate.Follow(t.t.Context(), *first.Next)
+			rest, err := judging.Follow(t.t.Context(), *first.Next)
 			if err != nil {
 				t.t.Fatal(err)
 			}
@@ -106,7 +106,7 @@ func (t *trial) of(consumer string) []shown {
 		}
 	}
 	for _, certificate := range t.certificates[consumer] {
-		credentials := scenario.Credentials{Certificate: certificate}
+		credentials := estate.Credentials{Certificate: certificate}
 		all = append(all, shown{Credentials: credentials})
 		for _, with := range holding {
 			with.Credentials = credentials
@@ -121,12 +121,12 @@ func (t *trial) of(consumer string) []shown {
 }
 
 // admitted tells whether the first gateway lets the request in.
-func admitted(passages []scenario.Passage) bool {
+func admitted(passages []estate.Passage) bool {
 	return passages[0].Decision != nil && passages[0].Decision.Allowed
 }
 
 // arrived tells whether the request reaches an API.
-func arrived(passages []scenario.Passage) bool {
+func arrived(passages []estate.Passage) bool {
 	last := passages[len(passages)-1]
 	return last.Decision != nil && last.Decision.Allowed
 }

@@ -4,14 +4,14 @@ import (
 	"strings"
 
 	"github.com/sallyport-project/sallyport/authz/policy"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/config/checkcontext"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
 )
 
 // way is the part of a passage that does not depend on the caller: where the request goes.
-func (a *Answers) way(p scenario.Passage) *adminv1.Passage {
+func (a *Answers) way(p estate.Passage) *adminv1.Passage {
 	context := p.Chosen.Context
 	told := &adminv1.Passage{
 		Gateway: p.Listener.Gateway.Name, Listener: p.Listener.Name, Entry: context[checkcontext.Entry],
@@ -67,7 +67,7 @@ func conditionsOf(d *policy.Decision) []*adminv1.Condition {
 }
 
 // upstreamsOf is where the rule that was chosen sends a request, whoever makes it: the upstream's name, or all of them.
-func upstreamsOf(p scenario.Passage) string {
+func upstreamsOf(p estate.Passage) string {
 	names := make([]string, len(p.Chosen.Upstreams))
 	for i, u := range p.Chosen.Upstreams {
 		names[i] = u.Context[checkcontext.Upstream]

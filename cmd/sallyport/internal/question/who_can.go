@@ -9,7 +9,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/authz/identity"
 	"github.com/sallyport-project/sallyport/authz/reason"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/envoy/routing"
 	adminv1 "github.com/sallyport-project/sallyport/proto/sallyport/admin/v1"
@@ -37,7 +37,7 @@ func (a *Answers) WhoCan(ctx context.Context, q *adminv1.WhoCanRequest) (*adminv
 		Considered: uint32(len(consumers)), //nolint:gosec // G115: there are not so many
 		Notes:      a.materialNotes(hop.Listener.EntryFor(hop.Request.SNI)),
 	}
-	var passage scenario.Passage
+	var passage estate.Passage
 	if answer.Anonymous, passage, err = w.ask(ctx, hypothetical(nil, nil, at, !at.chosen)); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (a *Answers) WhoCan(ctx context.Context, q *adminv1.WhoCanRequest) (*adminv
 type whoCan struct {
 	answers  *Answers
 	gateways *estates
-	hop      scenario.Hop
+	hop      estate.Hop
 	// chosen is the route, which is the same for all callers.
 	chosen routing.Decision
 	at     moment
@@ -80,12 +80,12 @@ type whoCan struct {
 }
 
 // ask tells what comes of one caller, and what the first gateway makes of it.
-func (w *whoCan) ask(ctx context.Context, as scenario.Credentials) (*adminv1.Admission, scenario.Passage, error) {
+func (w *whoCan) ask(ctx context.Context, as estate.Credentials) (*adminv1.Admission, estate.Passage, error) {
 	hop := w.hop
 	hop.Credentials = as
 	found, err := w.gateways.followBy(ctx, hop, w.chosen)
 	if err != nil {
-		return nil, scenario.Passage{}, err
+		return nil, estate.Passage{}, err
 	}
 	first := found.first()
 	admission := &adminv1.Admission{Verdict: Denied, Detail: first.Refused}
@@ -103,7 +103,7 @@ func (w *whoCan) ask(ctx context.Context, as scenario.Credentials) (*adminv1.Adm
 }
 
 // stopped says why a gateway turns a request away; empty if it does not.
-func stopped(p scenario.Passage) string {
+func stopped(p estate.Passage) string {
 	switch {
 	case p.Refused != "":
 		return p.Listener.Gateway.Name + ": " + p.Refused
@@ -137,10 +137,10 @@ func (w *whoCan) consumer(ctx context.Context, c *config.Consumer) (*adminv1.Adm
 }
 
 // later tells what comes of a consumer at the time from which it is admitted; it is let in on that condition at best.
-func (w *whoCan) later(ctx context.Context, c *config.Consumer, as scenario.Credentials) (*adminv1.Admission, scenario.Passage, error) {
+func (w *whoCan) later(ctx context.Context, c *config.Consumer, as estate.Credentials) (*adminv1.Admission, estate.Passage, error) {
 	then := *as.Hypothesis
 	then.At = c.ValidFrom
-	found, passage, err := w.ask(ctx, scenario.Credentials{Hypothesis: &then})
+	found, passage, err := w.ask(ctx, estate.Credentials{Hypothesis: &then})
 	if err != nil || found.GetVerdict() == Denied {
 		return found, passage, err
 	}

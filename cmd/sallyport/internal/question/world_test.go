@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/sallyport-project/sallyport/authz/jose"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
-	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/scenario"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/config/expression"
 	"github.com/sallyport-project/sallyport/pki/ca"
@@ -36,7 +36,7 @@ type world struct {
 	// signers are the keys of the Providers.
 	signers map[string]*jose.Signer
 	// estates judge by real certificates, by time.
-	estates map[time.Time]*scenario.Estate
+	estates map[time.Time]*estate.Estate
 
 	// compiled are conditions by their text.
 	compiled map[string]*expression.Condition
@@ -62,7 +62,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	for range 800 {
 		w := &world{
 			t: t, seed: seed, random: random, compiled: map[string]*expression.Condition{}, certificates: map[string][]*tls.Certificate{}, strangers: map[string]*tls.Certificate{},
-			estates: map[time.Time]*scenario.Estate{}, signers: signers(),
+			estates: map[time.Time]*estate.Estate{}, signers: signers(),
 		}
 		w.write()
 		if problems = w.settle(); problems == nil {
@@ -130,21 +130,21 @@ func (w *world) issue(keeper *inventory.Keeper, truststore string, request ca.Re
 }
 
 // at is the estate that judges by real certificates at a time.
-func (w *world) at(when time.Time) *scenario.Estate {
+func (w *world) at(when time.Time) *estate.Estate {
 	w.t.Helper()
 	if w.estates[when] != nil {
 		return w.estates[when]
 	}
-	listeners, err := scenario.CompileListeners(w.model, w.material)
+	listeners, err := estate.CompileListeners(w.model, w.material)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	estate, err := scenario.NewEstate(scenario.EstateConfig{
+	at, err := estate.New(estate.Config{
 		Model: w.model, Material: w.material, Listeners: listeners, Clock: func() time.Time { return when }, Substitute: issuers{w},
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.estates[when] = estate
-	return estate
+	w.estates[when] = at
+	return at
 }

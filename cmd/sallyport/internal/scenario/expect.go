@@ -19,8 +19,11 @@ type Outcome struct {
 	Refused bool
 	// Status of the answer; 0 where there was none.
 	Status int
-	// Reason is the name of the decision's reason at the first gateway, and Why its particulars for people.
+	// Reason is the name of the decision's reason at the first gateway, and Why its particulars for people; but see Beyond.
 	Reason, Why string
+	// Beyond is set where a gateway behind the first one turned the request away: Why is then that one's name, reason and
+	// particulars. Reason stays the first one's.
+	Beyond bool
 	// Upstream is the one that the first gateway sent the request to; empty if it sent it nowhere.
 	Upstream string
 	// Answer is the answer's headers, by name in lower case. Of an API's own, a simulation knows none.

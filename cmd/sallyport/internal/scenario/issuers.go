@@ -2,11 +2,14 @@ package scenario
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sallyport-project/sallyport/authz/idp"
 	"github.com/sallyport-project/sallyport/authz/jose"
@@ -14,6 +17,7 @@ import (
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/devissuer"
 	"github.com/sallyport-project/sallyport/config"
 	"github.com/sallyport-project/sallyport/pki/inventory"
+	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
 // Issuers are the development issuers that stand for a model's Providers: one for each that is not ourselves. Each has the name
@@ -25,7 +29,7 @@ func Issuers(model *config.Model) []devissuer.Issuer {
 			continue
 		}
 		issuer := devissuer.Issuer{
-			Name: p.Name, URL: p.Issuers[0], Type: typeOf(p), Audiences: p.Audiences, Algorithm: algorithmOf(p),
+			Name: p.Name, URL: p.Issuers[0], Audiences: p.Audiences, Algorithm: algorithmOf(p),
 			RolesClaim: pathOf(p.Claims.Roles), ScopesClaim: pathOf(p.Claims.Scopes), SubjectClaim: pathOf(p.Claims.Subject),
 			Roles: slices.Sorted(maps.Keys(p.Roles)), Scopes: slices.Sorted(maps.Keys(p.Scopes)),
 		}
@@ -35,6 +39,28 @@ func Issuers(model *config.Model) []devissuer.Issuer {
 		issuers = append(issuers, issuer)
 	}
 	return issuers
+}
+
+// withDevelopmentTokens is the model as it is where development issuers stand for its Providers: tokens of theirs count, and none of
+// the Providers' own types.
+func withDevelopmentTokens(model *config.Model) (*config.Model, error) {
+	documents := slices.Clone(model.Documents())
+	for i, d := range documents {
+		provider, ok := d.Message.(*sallyportv1.Provider)
+		if !ok || provider.GetSpec().GetMint() != nil {
+			continue
+		}
+		standing := proto.CloneOf(provider)
+		standing.Spec.Types = []string{devissuer.TokenType}
+		replaced := *d
+		replaced.Message = standing
+		documents[i] = &replaced
+	}
+	replaced, problems := config.Build(documents, true)
+	if replaced == nil {
+		return nil, fmt.Errorf("put development issuers in the place of the Providers: %w", problems.Errors())
+	}
+	return replaced, nil
 }
 
 // algorithmOf is one by which the Provider signs: ES256, whose keys are quickly made, or else the first.
@@ -84,13 +110,4 @@ func (s substitute) Token(_ context.Context, wanted tokens.Wanted) (*idp.Token, 
 	return &idp.Token{
 		Access: given.AccessToken, Type: "Bearer", Expires: s.clock().Add(given.Lifetime), IssuedTokenType: idp.TypeAccessToken, Scopes: given.Scopes,
 	}, nil
-}
-
-// typeOf is the header `typ` that the Provider wants of an access token.
-func typeOf(p *config.Provider) string {
-	const usual = "at+jwt" // RFC 9068, section 2.1
-	if slices.Contains(p.Types, usual) {
-		return usual
-	}
-	return slices.MaxFunc(p.Types, strings.Compare) // none at all is the least
 }

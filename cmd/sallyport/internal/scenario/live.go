@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/sampleapi"
 	"github.com/sallyport-project/sallyport/config"
 )
@@ -29,13 +30,17 @@ type Decision struct {
 type Live struct {
 	Callers *Callers
 	// Ports are the listeners' ports before they were moved.
-	Ports Ports
+	Ports estate.Ports
 	// IssuerName is what the configuration calls an issuer, in whose place another stands.
 	IssuerName func(url string) string
 	// Roots verify the gateways' certificates.
 	Roots *x509.CertPool
 	// Decision waits for the decision on the request with this id at the gateway, until the context ends.
 	Decision func(ctx context.Context, gateway, requestID string) (Decision, bool)
+	// Denial is the newest denial at another gateway than this one since a moment. Gateways do not share a request's id.
+	Denial func(gateway string, since time.Time) (Decision, bool)
+	// Clock is that of the decisions.
+	Clock func() time.Time
 	// Reached is how many requests have reached any sample API.
 	Reached func() int64
 }
@@ -96,6 +101,7 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 		}
 		connection = secured
 	}
+	sent := l.Clock()
 	_, unsent := io.WriteString(connection, wire(c, host, path, shown.Authorization))
 	closed, refused := refusal(unsent)
 	if unsent != nil && !refused {
@@ -114,7 +120,13 @@ func (l *Live) send(ctx context.Context, c *config.TestCase) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("read the answer: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }() // what matters has been read
-	return l.read(ctx, c, response)
+	outcome, err := l.read(ctx, c, response)
+	if err == nil && outcome.Received == nil && outcome.Upstream != "" {
+		if d, denied := l.Denial(c.Test.Gateway.Name, sent); denied {
+			outcome.Why, outcome.Beyond = beyond(d.Gateway, d.Reason, d.Detail), true
+		}
+	}
+	return outcome, err
 }
 
 // handshake makes the TLS connection; refused says why the gateway would not.

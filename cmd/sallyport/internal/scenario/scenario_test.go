@@ -1,11 +1,14 @@
 package scenario
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,8 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/policy"
+	"github.com/sallyport-project/sallyport/authz/reason"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/config"
-	"github.com/sallyport-project/sallyport/envoy/routing"
 )
 
 // ports is a configuration with several listeners.
@@ -83,7 +88,7 @@ func TestTheURLsPortChoosesTheListenerThatIsConfiguredWithIt(t *testing.T) {
 		"http://x.example.org:80/":    {"plain", "plain"},
 	} {
 		c := Cases(load(t, "https://x.example.org:80/a%2Fb", url))[0]
-		if got := [2]string{Target(c, AsConfigured).Name, Target(c, moved).Name}; got != want {
+		if got := [2]string{Target(c, estate.AsConfigured).Name, Target(c, moved).Name}; got != want {
 			t.Errorf("%s goes to %s, want %s", url, got, want)
 		}
 	}
@@ -112,7 +117,7 @@ func inPlaintext(t *testing.T, address net.Addr) *config.TestCase {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := Target(c, AsConfigured)
+	l := Target(c, estate.AsConfigured)
 	l.Address, l.Port = host, uint32(number)
 	return c
 }
@@ -137,7 +142,7 @@ func listen(t *testing.T, serve func(net.Conn)) net.Listener {
 	return listener
 }
 
-var live = &Live{Ports: AsConfigured, Reached: func() int64 { return 0 }}
+var live = &Live{Ports: estate.AsConfigured, Clock: time.Now, Reached: func() int64 { return 0 }}
 
 func TestACaseThatCannotBeJudgedFailsAndTheOthersAreJudged(t *testing.T) {
 	closed := listen(t, func(net.Conn) {})
@@ -194,15 +199,6 @@ func TestTheTableTellsHostsApartAndCutsNothingOff(t *testing.T) {
 	}
 }
 
-func TestTheHeaviestUpstreamIsTheFirstByNameOfEquals(t *testing.T) {
-	of := func(name string, weight uint32) routing.Upstream {
-		return routing.Upstream{Weight: weight, Context: map[string]string{"upstream": name}}
-	}
-	if got := heaviest([]routing.Upstream{of("a", 1), of("c", 3), of("b", 3)}).Context["upstream"]; got != "b" {
-		t.Errorf("got %s", got)
-	}
-}
-
 func TestOnlyAnEndOfTheOthersDoingIsARefusal(t *testing.T) {
 	broken := &net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)}
 	for err, want := range map[error]string{
@@ -214,6 +210,79 @@ func TestOnlyAnEndOfTheOthersDoingIsARefusal(t *testing.T) {
 	} {
 		if got, refused := refusal(err); got != want || refused != (want != "") {
 			t.Errorf("%v: %q, %t", err, got, refused)
+		}
+	}
+}
+
+func TestWhyIsThatOfTheGatewayThatRefused(t *testing.T) {
+	allowed := &policy.Decision{Allowed: true, Reason: "everyone", Detail: `the rule "users" lets everyone in`}
+	denied := &policy.Decision{Reason: reason.TokenRoleMissing, Detail: "the token has none of the roles"}
+	edge := estate.Passage{Hop: hopTo("edge"), Decision: allowed, Upstream: &config.Upstream{}}
+	sidecar := hopTo("sidecar")
+	for name, c := range map[string]struct {
+		passages     []estate.Passage
+		reason, want string
+	}{
+		"the first one": {
+			[]estate.Passage{{Hop: hopTo("edge"), Decision: denied, Status: http.StatusForbidden}},
+			"token_role_missing", "token_role_missing: the token has none of the roles",
+		},
+		"the one behind it": {
+			[]estate.Passage{edge, {Hop: sidecar, Decision: denied, Status: http.StatusForbidden}},
+			"everyone", "sidecar: token_role_missing: the token has none of the roles",
+		},
+		"the one behind it, in the handshake": {
+			[]estate.Passage{edge, {Hop: sidecar, Refused: "the certificate is not trusted"}},
+			"everyone", "sidecar: the certificate is not trusted",
+		},
+		"none": {
+			[]estate.Passage{edge, {Hop: sidecar, Decision: allowed}},
+			"everyone", `everyone: the rule "users" lets everyone in`,
+		},
+	} {
+		outcome := outcomeOf(c.passages)
+		if got := why(outcome, math.MaxInt); got != c.want || outcome.Reason != c.reason {
+			t.Errorf("%s: %q, for the reason %q", name, got, outcome.Reason)
+		}
+	}
+}
+
+func hopTo(gateway string) estate.Hop {
+	return estate.Hop{Listener: &config.Listener{Gateway: &config.Gateway{Header: config.Header{Name: gateway}}}}
+}
+
+func TestWhyIsThatOfTheGatewayThatRefusedALiveRequest(t *testing.T) {
+	first := Decision{Gateway: "edge", Reason: "everyone", Detail: "everyone is let in", Upstream: "registry", Allowed: true}
+	for name, c := range map[string]struct {
+		allowed, denied bool
+		want            string
+	}{
+		"behind the first one": {true, true, "sidecar: scope_missing: the token has no scope"},
+		"none of ours":         {true, false, "everyone: everyone is let in"},
+		"the first one":        {false, true, "everyone: everyone is let in"},
+	} {
+		listener := listen(t, func(conn net.Conn) {
+			defer func() { _ = conn.Close() }()
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				_, _ = io.WriteString(conn, "HTTP/1.1 403 Forbidden\r\nx-request-id: 1\r\ncontent-length: 0\r\n\r\n")
+			}
+		})
+		begin := time.Now()
+		l := *live
+		l.Decision = func(context.Context, string, string) (Decision, bool) {
+			decision := first
+			decision.Allowed = c.allowed
+			return decision, true
+		}
+		l.Denial = func(gateway string, since time.Time) (Decision, bool) {
+			if gateway != "edge" || since.Before(begin) {
+				t.Errorf("%s: asked for denials at others than %s since %v", name, gateway, since)
+			}
+			return Decision{Gateway: "sidecar", Reason: "scope_missing", Detail: "the token has no scope"}, c.denied
+		}
+		result, err := l.Run(t.Context(), inPlaintext(t, listener.Addr()))
+		if got := why(result.Outcome, math.MaxInt); err != nil || got != c.want || result.Outcome.Reason != "everyone" {
+			t.Errorf("%s: %q, for the reason %q, %v", name, got, result.Outcome.Reason, err)
 		}
 	}
 }

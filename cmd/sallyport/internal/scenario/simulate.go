@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/devissuer"
+	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/estate"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/pipeline"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/sampleapi"
 	"github.com/sallyport-project/sallyport/config"
@@ -16,14 +17,20 @@ import (
 	"github.com/sallyport-project/sallyport/pki/inventory"
 )
 
-// Simulator judges cases without an Envoy, by an Estate.
+// Simulator judges cases without an Envoy, by an estate.Estate.
 type Simulator struct {
-	estate  *Estate
+	model   *config.Model // with the development issuer in the place of its Providers
+	estate  *estate.Estate
 	callers *Callers
 }
 
-// NewSimulator makes a simulator of a model. All material is replaced by ephemeral development authorities.
-func NewSimulator(ctx context.Context, model *config.Model, clock func() time.Time) (*Simulator, error) {
+// NewSimulator makes a simulator of a model. All material is replaced by ephemeral development authorities, and all Providers but
+// ourselves by a development issuer.
+func NewSimulator(ctx context.Context, configured *config.Model, clock func() time.Time) (*Simulator, error) {
+	model, err := withDevelopmentTokens(configured)
+	if err != nil {
+		return nil, err
+	}
 	keeper, err := inventory.New(inventory.Config{Substitute: true, Clock: clock})
 	if err != nil {
 		return nil, err
@@ -37,20 +44,20 @@ func NewSimulator(ctx context.Context, model *config.Model, clock func() time.Ti
 	if err != nil {
 		return nil, err
 	}
-	listeners, err := CompileListeners(model, material)
+	listeners, err := estate.CompileListeners(model, material)
 	if err != nil {
 		return nil, err
 	}
-	estate, err := NewEstate(EstateConfig{
+	gateways, err := estate.New(estate.Config{
 		Model: model, Material: material, Listeners: listeners, Clock: clock, Substitute: substitute{issuer: issuer, clock: clock},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Simulator{estate: estate, callers: callers}, nil
+	return &Simulator{model: model, estate: gateways, callers: callers}, nil
 }
 
-// Run judges one case; one that cannot be simulated has failed. The error is that of the context, if it has ended.
+// Run judges one case of the configured model; one that cannot be simulated has failed. The error is that of the context, if it has ended.
 func (s *Simulator) Run(ctx context.Context, c *config.TestCase) (Result, error) {
 	outcome, err := s.simulate(ctx, c)
 	if ctx.Err() != nil {
@@ -65,10 +72,11 @@ func (s *Simulator) Run(ctx context.Context, c *config.TestCase) (Result, error)
 func (s *Simulator) simulate(ctx context.Context, c *config.TestCase) (Outcome, error) {
 	request := c.Spec.GetRequest()
 	host, path, _ := config.SplitURL(request.GetUrl())
-	h := Hop{Listener: Target(c, AsConfigured)}
-	if h.Listener == nil {
+	target := Target(c, estate.AsConfigured)
+	if target == nil {
 		return Outcome{}, fmt.Errorf("the Gateway %q has no listener for it", c.Test.Gateway.Name)
 	}
+	h := estate.Hop{Listener: s.model.Gateway(target.Gateway.Name).Listener(target.Name)}
 	h.Request = routing.Request{Method: Method(c), Host: host, Path: path, Headers: http.Header{}}
 	for name, value := range request.GetHeaders() {
 		if strings.EqualFold(name, "host") {
@@ -95,9 +103,9 @@ func (s *Simulator) simulate(ctx context.Context, c *config.TestCase) (Outcome, 
 	return outcomeOf(passages), nil
 }
 
-// outcomeOf is what the caller sees of a request that has passed these gateways: the first one's decision, and the last
-// one's answer.
-func outcomeOf(passages []Passage) Outcome {
+// outcomeOf is what the caller sees of a request that has passed these gateways: the first one's decision, the last one's
+// answer, and why that one turned it away.
+func outcomeOf(passages []estate.Passage) Outcome {
 	first, last := passages[0], passages[len(passages)-1]
 	if first.Refused != "" {
 		return Outcome{Refused: true, Why: first.Refused}
@@ -105,6 +113,9 @@ func outcomeOf(passages []Passage) Outcome {
 	o := Outcome{Status: last.Status}
 	if first.Decision != nil {
 		o.Reason, o.Why = string(first.Decision.Reason), first.Decision.Detail
+	}
+	if why := turnedAway(last); why != "" && len(passages) > 1 {
+		o.Why, o.Beyond = why, true
 	}
 	if first.Upstream != nil {
 		o.Upstream = first.Upstream.Name
@@ -120,8 +131,20 @@ func outcomeOf(passages []Passage) Outcome {
 	return o
 }
 
+// turnedAway is why a gateway behind the first one has turned a request away; empty if it has not.
+func turnedAway(p estate.Passage) string {
+	gateway := p.Listener.Gateway.Name
+	switch {
+	case p.Refused != "":
+		return beyond(gateway, "", p.Refused)
+	case p.Decision != nil && !p.Decision.Allowed:
+		return beyond(gateway, string(p.Decision.Reason), p.Decision.Detail)
+	}
+	return ""
+}
+
 // answerOf are the headers of the answer, on whose way back each gateway sets its own.
-func answerOf(passages []Passage) map[string]string {
+func answerOf(passages []estate.Passage) map[string]string {
 	headers := map[string]string{}
 	for _, p := range slices.Backward(passages) {
 		for name, values := range p.Answer {
@@ -132,7 +155,7 @@ func answerOf(passages []Passage) map[string]string {
 }
 
 // receivedBy is what reached the upstream, as a sample API would tell of it: nobody's token is told, but what it says.
-func receivedBy(last Passage) *Received {
+func receivedBy(last estate.Passage) *Received {
 	received := &Received{Path: last.Chosen.Path, Headers: map[string]string{}}
 	for name, values := range last.Headers {
 		received.Headers[name] = strings.Join(values, ",")

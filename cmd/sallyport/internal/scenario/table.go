@@ -59,6 +59,9 @@ func isTerminal(w io.Writer) bool {
 // why is the reason and its particulars, in so many characters at most.
 func why(o Outcome, most int) string {
 	text := o.Reason
+	if o.Beyond {
+		text = "" // the first gateway's reason is to let it through
+	}
 	if o.Why != "" {
 		text = strings.TrimPrefix(text+": "+o.Why, ": ")
 	}

@@ -4,12 +4,12 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/sallyport-project/sallyport/authz/jose"
 	"github.com/sallyport-project/sallyport/authz/mint"
 	"github.com/sallyport-project/sallyport/cmd/sallyport/internal/devissuer"
 	"github.com/sallyport-project/sallyport/config"
@@ -73,8 +73,11 @@ func (c *Callers) foreign(p *config.Provider, wanted *sallyportv1.TestToken, bou
 		spec.Claims[name] = value
 	}
 	if wanted.GetBoundTo() != "" {
-		sum := sha256.Sum256(bound.Raw)
-		spec.Confirmation = map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(sum[:])} // RFC 8705, section 3.1
+		thumbprint, err := jose.CertificateThumbprint(hashOf(bound))
+		if err != nil {
+			return "", err
+		}
+		spec.Confirmation = map[string]any{jose.ConfirmationCertificate: thumbprint}
 	}
 	return c.Issuer.Token(p.Name, spec)
 }
@@ -116,8 +119,7 @@ func confirm(claims *mint.Claims, class sallyportv1.TokenClass, bound *x509.Cert
 		return errors.New("a token of our own is bound to a certificate, and the case presents none: say `bound_to`")
 	}
 	if class != sallyportv1.TokenClass_TOKEN_CLASS_HOP {
-		sum := sha256.Sum256(bound.Raw)
-		claims.Confirmation.CertificateSHA256 = hex.EncodeToString(sum[:])
+		claims.Confirmation.CertificateSHA256 = hashOf(bound)
 		return nil
 	}
 	if len(bound.URIs) == 0 {
@@ -126,6 +128,12 @@ func confirm(claims *mint.Claims, class sallyportv1.TokenClass, bound *x509.Cert
 	claims.Confirmation.URI = bound.URIs[0].String()
 	claims.Actor = claims.Confirmation.URI
 	return nil
+}
+
+// hashOf is the SHA-256 of a certificate in hexadecimal.
+func hashOf(certificate *x509.Certificate) string {
+	sum := sha256.Sum256(certificate.Raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // signingKeys are those of an issuer that is ourselves, or some that nobody knows.

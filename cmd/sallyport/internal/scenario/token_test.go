@@ -105,15 +105,14 @@ func TestTheDevelopmentIssuerSaysThingsWhereTheProviderReadsThem(t *testing.T) {
 		}
 	}
 	for _, test := range []struct {
-		types, algorithms []string
-		typ, algorithm    string
+		algorithms []string
+		want       string
 	}{
-		{[]string{"at+jwt", "jwt", ""}, []string{"RS256", "ES256"}, "at+jwt", "ES256"},
-		{[]string{"", "jwt"}, []string{"RS256", "PS256"}, "jwt", "RS256"},
+		{[]string{"RS256", "ES256"}, "ES256"},
+		{[]string{"RS256", "PS256"}, "RS256"},
 	} {
-		p := &config.Provider{Types: test.types, Algorithms: test.algorithms}
-		if typ, algorithm := typeOf(p), algorithmOf(p); typ != test.typ || algorithm != test.algorithm {
-			t.Errorf("%q and %q give %q and %q", test.types, test.algorithms, typ, algorithm)
+		if got := algorithmOf(&config.Provider{Algorithms: test.algorithms}); got != test.want {
+			t.Errorf("of %q it signs by %q", test.algorithms, got)
 		}
 	}
 }

@@ -104,6 +104,17 @@ func Method(c *config.TestCase) string {
 	return "GET"
 }
 
+// beyond is why a gateway behind the first one turned a request away.
+func beyond(gateway, reason, particulars string) string {
+	words := []string{gateway}
+	for _, word := range []string{reason, particulars} {
+		if word != "" {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, ": ")
+}
+
 func orNone(s string) string {
 	if s == "" {
 		return "(none)"

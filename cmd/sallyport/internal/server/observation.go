@@ -181,8 +181,8 @@ type ownPresented struct {
 func (s *server) operatorsServices() []admin.Service {
 	o := s.observation
 	questions := &admin.Questions{Pipeline: s.pipeline, Keeper: s.keeper, TruststoresOnly: !s.config.XDS}
-	if s.tokens != nil {
-		questions.Judge = s.tokens.Judge
+	if s.service != nil {
+		questions.Judge = s.service.Judge
 	}
 	services := []admin.Service{
 		s.ofCertificates(),

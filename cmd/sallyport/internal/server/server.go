@@ -175,7 +175,9 @@ func (s *server) parts(ctx context.Context) (err error) {
 
 // providers follows those who issue tokens, and is one of them.
 func (s *server) providers() (err error) {
-	s.tokens, err = tokens.New(tokens.Config{Logger: s.config.Logger.Named("tokens"), Folder: beneath(s.config.StateDir, "key-sets")})
+	s.tokens, err = tokens.New(tokens.Config{
+		Logger: s.config.Logger.Named("tokens"), Folder: beneath(s.config.StateDir, "key-sets"), Grace: s.config.PolicyGrace,
+	})
 	if err != nil {
 		return err
 	}

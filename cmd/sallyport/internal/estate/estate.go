@@ -1,4 +1,10 @@
-package scenario
+// Package estate is a model's gateways without an Envoy: it takes a request from gateway to gateway, and tells what each makes
+// of it.
+//
+// It owns what a proxy does: the choice of a listener, the handshake, the question to the authorization service, and what becomes
+// of the headers. Routes are chosen by envoy/routing over the generated configuration, and decisions come from the authorization
+// service. It opens no connection, records and counts nothing, and makes neither callers nor tokens.
+package estate
 
 import (
 	"cmp"
@@ -49,8 +55,8 @@ func CompileListeners(model *config.Model, material *inventory.Snapshot) (Listen
 	return listeners, nil
 }
 
-// EstateConfig is what an Estate needs. All fields but the last three are required.
-type EstateConfig struct {
+// Config is what an Estate needs. All fields but the last three are required.
+type Config struct {
 	Model *config.Model
 	// Material is what callers are judged by, and what gateways present to each other.
 	Material *inventory.Snapshot
@@ -68,7 +74,7 @@ type EstateConfig struct {
 // Estate is a model's gateways without an Envoy: what Envoy chooses is simulated over the generated configuration, what the
 // authorization service decides is decided by it. It records nothing, and is safe for concurrent use.
 type Estate struct {
-	EstateConfig
+	Config
 	service  *authz.Service
 	verifier *identity.Verifier
 	// trust is what callers are judged by in handshakes.
@@ -77,8 +83,8 @@ type Estate struct {
 	own map[string]*tls.Certificate
 }
 
-// NewEstate makes an estate with an authorization service of its own.
-func NewEstate(settings EstateConfig) (*Estate, error) {
+// New makes an Estate with an authorization service of its own.
+func New(settings Config) (*Estate, error) {
 	verifier, err := identity.NewVerifier(identity.Config{})
 	if err != nil {
 		return nil, err
@@ -86,7 +92,7 @@ func NewEstate(settings EstateConfig) (*Estate, error) {
 	if settings.Substitute == nil {
 		settings.Substitute = tokens.Nobody{}
 	}
-	parts, err := tokens.New(tokens.Config{Clock: settings.Clock, Substitute: settings.Substitute})
+	parts, err := tokens.New(tokens.Config{Clock: settings.Clock, Uncounted: true, Substitute: settings.Substitute})
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +105,7 @@ func NewEstate(settings EstateConfig) (*Estate, error) {
 	}
 	service.Apply(settings.Model, settings.Material)
 	e := &Estate{
-		EstateConfig: settings, service: service, verifier: verifier,
+		Config: settings, service: service, verifier: verifier,
 		trust: map[*config.Entry]*identity.Trust{}, own: own(settings.Material),
 	}
 	for _, g := range settings.Model.Gateways() {
@@ -163,13 +169,17 @@ type Passage struct {
 	Next *Hop
 }
 
-// mostHops bounds the gateways that a request may pass, should their upstreams lead in a circle.
-const mostHops = 8
+// MostHops bounds the gateways that a request may pass, should their upstreams lead in a circle.
+const MostHops = 8
 
-// Follow takes a request from gateway to gateway until it is answered, or has reached an API. There is at least one passage.
+// ErrCircle says that a request passes more than MostHops.
+var ErrCircle = fmt.Errorf("the request passes more than %d gateways: do their upstreams lead in a circle?", MostHops)
+
+// Follow takes a request from gateway to gateway until it is answered, or has reached an API. There is at least one passage. It
+// may fail with ErrCircle.
 func (e *Estate) Follow(ctx context.Context, h Hop) ([]Passage, error) {
 	var passages []Passage
-	for range mostHops {
+	for range MostHops {
 		passage, err := e.Pass(ctx, h)
 		if err != nil {
 			return nil, err
@@ -180,7 +190,7 @@ func (e *Estate) Follow(ctx context.Context, h Hop) ([]Passage, error) {
 		}
 		h = *passage.Next
 	}
-	return nil, fmt.Errorf("the request passes more than %d gateways: do their upstreams lead in a circle?", mostHops)
+	return nil, ErrCircle
 }
 
 // Pass takes a request through one gateway.

@@ -1,4 +1,4 @@
-package scenario
+package estate
 
 import (
 	"crypto/tls"

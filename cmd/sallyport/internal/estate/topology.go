@@ -1,14 +1,12 @@
-package scenario
+package estate
 
 import (
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/sallyport-project/sallyport/config"
-	"github.com/sallyport-project/sallyport/config/document"
 )
 
 // ListenerOf finds the listener of one of our own gateways that an upstream leads to: the one that serves its TLS server
@@ -41,12 +39,6 @@ type Ports func(*config.Listener) uint32
 // AsConfigured is for listeners that listen where the configuration says.
 func AsConfigured(l *config.Listener) uint32 { return l.Port }
 
-// Target is the listener of the gateway that the caller of a case connects to. It is nil where the gateway has none of the
-// URL's scheme.
-func Target(c *config.TestCase, ports Ports) *config.Listener {
-	return ListenerFor(c.Test.Gateway, c.Spec.GetRequest().GetUrl(), ServerName(c), ports)
-}
-
 // ListenerFor is the listener of the gateway that a request for the URL connects to: one of the URL's scheme, and of the port
 // in the URL, if one has it. Of several it is the first that serves the server name, or else the first: that one will refuse.
 // It is nil where the gateway has none of the scheme.
@@ -69,38 +61,4 @@ func ListenerFor(g *config.Gateway, url, serverName string, ports Ports) *config
 		return candidates[i]
 	}
 	return candidates[0]
-}
-
-// ServerName is the server name in the TLS handshake of a case.
-func ServerName(c *config.TestCase) string {
-	if sni := c.Spec.GetRequest().GetSni(); sni != "" {
-		return sni
-	}
-	return Host(c)
-}
-
-// Host is the host of a case's URL, in lower case, without port and trailing dot.
-func Host(c *config.TestCase) string {
-	host, _, _ := config.SplitURL(c.Spec.GetRequest().GetUrl())
-	return config.HostName(host)
-}
-
-// Unserved are the cases that no listener of their gateway can take, as errors of the configuration.
-func Unserved(model *config.Model) document.Problems {
-	var problems document.Problems
-	for _, c := range Cases(model) {
-		if Target(c, AsConfigured) != nil {
-			continue
-		}
-		scheme, _, _ := strings.Cut(c.Spec.GetRequest().GetUrl(), "://")
-		kind := "with TLS"
-		if scheme == "http" {
-			kind = "in plaintext"
-		}
-		problems = append(problems, document.Problem{
-			Severity: document.Error, Origin: c.Origin, Field: "request.url",
-			Message: fmt.Sprintf("the Gateway %q has no listener %s, which %s:// needs", c.Test.Gateway.Name, kind, scheme),
-		})
-	}
-	return problems
 }
