@@ -8,9 +8,8 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 EXAMPLE  ?= partner-certificates
-# How long `make fuzz` stays at each target, and how long `make test` does.
+# How long `make fuzz` stays at each target. What it has found stands in testdata, and is part of the unit tests.
 FUZZTIME ?= 30s
-TEST_FUZZTIME ?= 3s
 # How often `make soak` rotates.
 ROTATIONS ?= 100
 BENCH    ?= .
@@ -51,8 +50,7 @@ walkthrough: build envoy object-store ## Walk through a partner's certificate fr
 ## Testing
 
 .PHONY: test
-test: vet test-unit test-integration ## Run everything: vet, unit, golden, CLI, integration with real Envoys, short fuzzing
-	tools/fuzz $(TEST_FUZZTIME)
+test: vet test-unit test-integration ## Run everything: vet, unit, golden, CLI, integration with real Envoys
 
 .PHONY: vet
 vet:

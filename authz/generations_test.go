@@ -18,10 +18,13 @@ const searchScope = `{provider: corporate, scopes: ["api://vessels/.default"]}`
 func TestARouteThatLeadsToWhereTheUpstreamWasGetsNoTokenThatItWasNotToGet(t *testing.T) {
 	for name, test := range map[string]struct {
 		edits []string
-		gets  bool
+		want  reason.Reason
 	}{
-		"another place, the same token":     {[]string{`dns: "fleet.internal:9444"`, `dns: "fleet.internal:9555"`}, true},
-		"the same place, and another token": {[]string{`audience: "api://fleet"`, `audience: "api://fleet/2"`}, false},
+		"another place, the same token":     {[]string{`dns: "fleet.internal:9444"`, `dns: "fleet.internal:9555"`}, reason.Everyone},
+		"the same place, and another token": {[]string{`audience: "api://fleet"`, `audience: "api://fleet/2"`}, reason.Everyone},
+		"another place, and another token": {
+			[]string{`dns: "fleet.internal:9444"`, `dns: "fleet.internal:9555"`, `audience: "api://fleet"`, `audience: "api://fleet/2"`}, reason.TokenUnavailable,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPort(t)
@@ -29,8 +32,8 @@ func TestARouteThatLeadsToWhereTheUpstreamWasGetsNoTokenThatItWasNotToGet(t *tes
 			old.upstream = p.model.Upstream("fleet").Version
 			p.model = fixture.Load(t, edited(t, registry, test.edits...))
 			p.Apply(p.model, p.material)
-			if token := onward(t, p.want(old, reason.Everyone)); (token != "") != test.gets {
-				t.Errorf("%q goes on", token)
+			if answered := p.want(old, test.want); test.want == reason.Everyone && onward(t, answered) == "" {
+				t.Error("nothing goes on")
 			}
 			now := old
 			now.upstream = ""

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/sallyport-project/sallyport/config/document"
 	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
@@ -147,12 +149,21 @@ func (b *builder) listenersDistinct() {
 	}
 }
 
+// placeOf is a hash of what is said of an upstream beside what it gets.
+func placeOf(spec *sallyportv1.UpstreamSpec) string {
+	place := proto.CloneOf(spec)
+	place.Token = nil
+	hash := contentHash(place)
+	return hex.EncodeToString(hash[:16])
+}
+
 func (b *builder) upstream(d *document.Document, m *sallyportv1.Upstream) {
 	spec := m.GetSpec()
 	version := contentHash(spec)
 	u := &Upstream{
 		Header:         header(d, m.GetMetadata()),
 		Version:        hex.EncodeToString(version[:16]),
+		Place:          placeOf(spec),
 		Addresses:      spec.GetEndpoints().GetAddresses().GetItems(),
 		DNS:            spec.GetEndpoints().GetDns(),
 		HTTP2:          spec.GetProtocol() == sallyportv1.UpstreamProtocol_UPSTREAM_PROTOCOL_HTTP2,

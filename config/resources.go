@@ -171,6 +171,8 @@ type Upstream struct {
 	ConnectTimeout time.Duration
 	// Token is what it gets in the Authorization header.
 	Token TokenForwarding
+	// Place tells where it is, and how it is called, apart from any other place: a hash of all that is said of it but Token.
+	Place string
 }
 
 // UpstreamTLS is how an upstream is called over TLS.

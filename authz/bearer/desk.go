@@ -27,7 +27,8 @@ const (
 	acquaintedFlights = 16
 	// maxWaiting is how many requests of either kind wait for a place. One more is refused at once.
 	maxWaiting = 128
-	// strangersPerSecond and strangersAtOnce bound how often it is asked about tokens that anybody could have made up.
+	// strangersPerSecond and strangersAtOnce bound how often it is asked in vain about tokens that anybody could have made up. Good ones
+	// that are new do not count: after a start, all are.
 	strangersPerSecond = 100
 	strangersAtOnce    = 200
 )
@@ -172,7 +173,7 @@ func (d *desk) begin(ctx context.Context, q query, place chan struct{}) (f *flig
 	}
 	own := d.lineOf(q.acquainted)
 	switch {
-	case !q.acquainted && !d.rate.AllowN(q.at, 1):
+	case !q.acquainted && d.rate.TokensAt(q.at) < 1:
 		return nil, false, errBusy
 	case !own.breaker.Allows(d.clock()):
 		return nil, false, errResting
@@ -187,6 +188,9 @@ func (d *desk) fly(ctx context.Context, q query, f *flight, by *breaker.Breaker,
 	ctx, cancel := context.WithTimeout(ctx, flightTime)
 	defer cancel()
 	f.said, f.err = q.once(ctx)
+	if inVain := f.said == nil || f.said.claims == nil; inVain && !q.acquainted {
+		d.rate.AllowN(q.at, 1)
+	}
 	if wait, failed := troubled(f.err); failed {
 		by.Failed(d.clock(), rand.Float64(), wait) //nolint:gosec // nothing depends on it
 	} else {

@@ -21,6 +21,8 @@ type waiting struct {
 	arrived chan struct{}
 	release chan struct{}
 	fails   error
+	// junk has it call every token inactive.
+	junk atomic.Bool
 }
 
 func (w *waiting) Introspect(ctx context.Context, _, _ string) (*idp.Introspection, error) {
@@ -28,6 +30,9 @@ func (w *waiting) Introspect(ctx context.Context, _, _ string) (*idp.Introspecti
 	w.arrived <- struct{}{}
 	select {
 	case <-w.release:
+		if w.junk.Load() {
+			return &idp.Introspection{}, w.fails
+		}
 		return active(), w.fails
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -166,16 +171,23 @@ func TestAProviderIsAskedAboutUnknownTokensNoMoreOftenThanItCanBear(t *testing.T
 			told[reasonOf(c.Judge(t.Context(), []string{"corporate"}, nil, fmt.Sprintf("%s-%d", what, i), now))]++
 		}
 	}
-	ask("first", 250, noon)
-	if told[good] != 200 || told[reason.ProviderUnavailable] != 50 {
+	ask("first", 500, noon)
+	if told[good] != 500 {
+		t.Errorf("good ones, which are all new after a start: %v", told)
+	}
+	clear(told)
+	c.junk.Store(true)
+	ask("junk", 250, noon)
+	if told[reason.TokenInactive] != 200 || told[reason.ProviderUnavailable] != 50 {
 		t.Errorf("at once: %v", told)
 	}
 	c.Apply([]*config.Provider{corporate(introspects)}) // changes nothing
-	ask("next", 250, noon.Add(time.Second))
-	if told[good] != 300 {
+	ask("more", 250, noon.Add(time.Second))
+	if told[reason.TokenInactive] != 300 {
 		t.Errorf("within a second: %v", told)
 	}
 	clear(told)
+	c.junk.Store(false)
 	ask("first", 100, noon.Add(time.Second+time.Minute)) // are known, and asked about anew
 	ask("first", 100, noon.Add(time.Second+2*time.Minute))
 	if told[good] != 200 {

@@ -21,6 +21,8 @@ type Breaker struct {
 	mu       sync.Mutex
 	failures int
 	until    time.Time
+	// out is set while one is asking in the place of all.
+	out bool
 }
 
 // New makes a Breaker for questions that take no longer than this.
@@ -48,7 +50,7 @@ func (b *Breaker) probe(now time.Time) bool {
 	if now.Before(b.until) {
 		return false
 	}
-	b.until = now.Add(b.probing)
+	b.until, b.out = now.Add(b.probing), true
 	return true
 }
 
@@ -63,7 +65,7 @@ func (b *Breaker) Pausing() time.Time {
 func (b *Breaker) Succeeded() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.failures, b.until = 0, time.Time{}
+	b.failures, b.until, b.out = 0, time.Time{}, false
 }
 
 // Failed notes a failure. The pause is spread between a half and the whole by a jitter from 0 to 1, and is no shorter than what
@@ -71,6 +73,10 @@ func (b *Breaker) Succeeded() {
 func (b *Breaker) Failed(now time.Time, jitter float64, asked time.Duration) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.failures >= tolerated && now.Before(b.until) && !b.out {
+		return b.failures // of one who was asked before the pause began
+	}
+	b.out = false
 	pause := longestPause
 	if b.failures < 6 { // 2^6 s is more than the longest
 		pause = FirstPause << b.failures

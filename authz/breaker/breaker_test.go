@@ -51,3 +51,23 @@ func TestAPauseIsSpreadAndAsLongAsTheOtherSideAsks(t *testing.T) {
 		}
 	}
 }
+
+// Those who were asking when the pause began count for nothing: one outage is one, whoever was on the way.
+func TestManyWhoFailAtOnceAreOneOutage(t *testing.T) {
+	now := time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
+	b := breaker.New(10 * time.Second)
+	for range 48 {
+		b.Failed(now, 1, 0)
+	}
+	if want := now.Add(4 * time.Second); !b.Pausing().Equal(want) {
+		t.Errorf("it pauses until %s, want %s", b.Pausing(), want)
+	}
+	now = b.Pausing()
+	if !b.Allows(now) {
+		t.Fatal("nobody asks when the pause is over")
+	}
+	b.Failed(now, 1, 0) // the one that asked
+	if want := now.Add(8 * time.Second); !b.Pausing().Equal(want) {
+		t.Errorf("after another failure it pauses until %s, want %s", b.Pausing(), want)
+	}
+}

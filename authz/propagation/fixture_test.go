@@ -121,8 +121,8 @@ type house struct {
 	minter   *minter
 	version  string
 	disposal config.TokenDisposal
-	// upstream is the version of the upstream.
-	upstream string
+	// upstream is the version of the upstream, and place where it is.
+	upstream, place string
 }
 
 func newHouse(t testing.TB, disposal config.TokenDisposal, changes ...func(*propagation.Config)) *house {
@@ -144,7 +144,7 @@ func (h *house) apply() {
 	if h.disposal.ID == "" {
 		h.disposal.ID = "1"
 	}
-	api := &config.Upstream{Header: config.Header{Name: "api"}, Version: h.upstream, Token: config.TokenForwarding{
+	api := &config.Upstream{Header: config.Header{Name: "api"}, Version: h.upstream, Place: h.place, Token: config.TokenForwarding{
 		Anonymous: h.disposal, Certificate: h.disposal, User: h.disposal,
 	}}
 	h.View = h.Apply([]*config.Upstream{api, {Header: config.Header{Name: "plain"}}}, map[string]propagation.Party{

@@ -34,6 +34,9 @@ type Config struct {
 	CacheSize int
 	// Grace is how long it is remembered what earlier versions of an Upstream were to get; DefaultGrace if zero.
 	Grace time.Duration
+	// InUse, if not nil, tells whether some proxy may still have routes that lead to this version of an Upstream. Such a version is
+	// remembered beyond the grace.
+	InUse func(upstream, version string) bool
 }
 
 // Client asks one Provider for tokens. *idp.Provider is one.

@@ -24,9 +24,9 @@ type View struct {
 
 // earlierVersion is what an Upstream was to get. Proxies may have routes yet that lead to where it was then.
 type earlierVersion struct {
-	version string
-	token   config.TokenForwarding
-	until   time.Time // until when it is remembered
+	version, place string
+	token          config.TokenForwarding
+	until          time.Time // until when it is remembered
 }
 
 // newView takes over from the one before what Upstreams were to get.
@@ -42,7 +42,7 @@ func (p *Propagator) newView(upstreams []*config.Upstream, parties map[string]Pa
 		v.remember(name, now, list...)
 	}
 	for name, u := range before.upstreams {
-		v.remember(name, now, earlierVersion{version: u.Version, token: u.Token, until: now.Add(p.settings.Grace)})
+		v.remember(name, now, earlierVersion{version: u.Version, place: u.Place, token: u.Token, until: now.Add(p.settings.Grace)})
 	}
 	v.held = v.keys()
 	return v
@@ -52,13 +52,25 @@ func (p *Propagator) newView(upstreams []*config.Upstream, parties map[string]Pa
 func (v *View) remember(name string, now time.Time, versions ...earlierVersion) {
 	current := v.upstreams[name]
 	for _, one := range versions {
-		if current != nil && current.Version == one.version || !now.Before(one.until) {
+		if current != nil && current.Version == one.version {
 			continue
+		}
+		if !now.Before(one.until) {
+			if !v.inUse(name, one.version) {
+				continue
+			}
+			one.until = now.Add(v.propagator.settings.Grace)
 		}
 		list := slices.DeleteFunc(v.earlier[name], func(other earlierVersion) bool { return other.version == one.version })
 		list = append(list, one)
 		v.earlier[name] = list[max(0, len(list)-maxEarlier):]
 	}
+}
+
+// inUse tells whether some proxy may still have routes that lead to this version of an Upstream.
+func (v *View) inUse(name, version string) bool {
+	in := v.propagator.settings.InUse
+	return in != nil && in(name, version)
 }
 
 // keys are those under which something may be held for long.
@@ -89,7 +101,7 @@ func (v *View) Knows(upstream, version string) bool {
 func (v *View) earlierOf(upstream, version string) (earlierVersion, bool) {
 	now := v.propagator.settings.Clock()
 	for _, one := range v.earlier[upstream] {
-		if one.version == version && now.Before(one.until) {
+		if one.version == version && (now.Before(one.until) || v.inUse(upstream, version)) {
 			return one, true
 		}
 	}
@@ -97,9 +109,10 @@ func (v *View) earlierOf(upstream, version string) (earlierVersion, bool) {
 }
 
 // For decides what goes on with a request that was admitted. A request that is not, or that leads to no upstream, or to one that
-// is not known, takes nothing along. Where the proxy's route leads to another version of the upstream than the present one, which may
-// be another host, it takes along what that version was to get if that is the same, and nothing otherwise; a version that is not
-// remembered is refused what it might not have got. For waits for tokens as long as the context lasts; exactly one of the results
+// is not known, takes nothing along. Where the proxy's route leads to another version of the upstream than the present one, it takes
+// along what the present one gets if it leads to the same place, or if that version was to get the same. Otherwise that may be another
+// host: it takes nothing along if that version was to get nothing, and is refused if it was to get something else, or is not
+// remembered. For waits for tokens as long as the context lasts; exactly one of the results
 // counts.
 func (v *View) For(ctx context.Context, d *policy.Decision, now time.Time) (Onward, *Refusal) {
 	disposal, refusal := v.disposal(d)
@@ -156,10 +169,12 @@ func (v *View) disposal(d *policy.Decision) (config.TokenDisposal, *Refusal) {
 	switch {
 	case !known:
 		return config.TokenDisposal{}, unavailable(present, "the proxy's route leads to another version of the upstream %s, which is not known here", quote(at.Upstream))
-	case same(Disposal(earlier.token, d), present):
-		return present, nil
+	case same(Disposal(earlier.token, d), present), earlier.place == upstream.Place && earlier.token.Any():
+		return present, nil // a route to a version that got tokens withholds them from the caller
+	case Disposal(earlier.token, d).Kind == config.DisposalRemove:
+		return config.TokenDisposal{}, nil
 	}
-	return config.TokenDisposal{}, nil
+	return config.TokenDisposal{}, unavailable(present, "the proxy's route leads to an earlier place of the upstream %s, which was to get something else", quote(at.Upstream))
 }
 
 // same tells whether two disposals give the same token: as they are written, and by the same issuer.

@@ -42,20 +42,32 @@ func TestARouteToAnotherVersionOfTheUpstreamGetsWhatThatWasToGetAndNothingElse(t
 	other.Issuers = []string{"https://other.example.org"}
 	anotherIssuer := acquiring
 	anotherIssuer.Provider = &other
+	const nothing, refused = propagation.Remove, -1
+	own := config.TokenDisposal{Kind: config.DisposalPass, ID: "1"}
 	for name, test := range map[string]struct {
 		before, now config.TokenDisposal
-		gets        bool
+		moved       bool
+		want        propagation.Kind
 	}{
-		"the same":                 {acquiring, acquiring, true},
-		"another token":            {elsewhere, acquiring, false},
-		"one of another issuer":    {anotherIssuer, acquiring, false},
-		"none before":              {config.TokenDisposal{}, acquiring, false},
-		"none now":                 {acquiring, config.TokenDisposal{}, false},
-		"the caller's own":         {config.TokenDisposal{Kind: config.DisposalPass, ID: "1"}, config.TokenDisposal{Kind: config.DisposalPass, ID: "1"}, true},
-		"the caller's own, by now": {acquiring, config.TokenDisposal{Kind: config.DisposalPass, ID: "1"}, false},
+		"the same":                                  {acquiring, acquiring, false, propagation.Set},
+		"the same, at another place":                {acquiring, acquiring, true, propagation.Set},
+		"another token":                             {elsewhere, acquiring, false, propagation.Set},
+		"another token, at another place":           {elsewhere, acquiring, true, refused},
+		"one of another issuer":                     {anotherIssuer, acquiring, false, propagation.Set},
+		"one of another issuer, at another place":   {anotherIssuer, acquiring, true, refused},
+		"none before":                               {config.TokenDisposal{}, acquiring, false, nothing},
+		"none before, at another place":             {config.TokenDisposal{}, acquiring, true, nothing},
+		"none now":                                  {acquiring, config.TokenDisposal{}, false, nothing},
+		"none now, at another place":                {acquiring, config.TokenDisposal{}, true, nothing},
+		"the caller's own":                          {own, own, true, propagation.Pass},
+		"the caller's own, by now":                  {acquiring, own, false, propagation.Pass},
+		"the caller's own, by now at another place": {acquiring, own, true, refused},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t, test.before)
+			if test.moved {
+				h.place = "another"
+			}
 			h.becomes("2", test.now)
 			h.TB = t
 			old := by("1")
@@ -63,11 +75,11 @@ func TestARouteToAnotherVersionOfTheUpstreamGetsWhatThatWasToGetAndNothingElse(t
 				old = user("alice", func(*bearer.Token) {})
 			}
 			onward, refusal := h.ask(t.Context(), old)
-			if refusal != nil || (onward.Kind != propagation.Remove) != test.gets {
+			if (refusal != nil) != (test.want == refused) || refusal == nil && onward.Kind != test.want {
 				t.Errorf("%s: %s goes on, refused %v", name, onward, refusal)
 			}
-			if planned, refusal := h.Plan(old); refusal != nil || planned.How != onward.How {
-				t.Errorf("%s: %s is planned, refused %v", name, planned, refusal)
+			if planned, refused := h.Plan(old); (refused == nil) != (refusal == nil) || planned.How != onward.How {
+				t.Errorf("%s: %s is planned, refused %v", name, planned, refused)
 			}
 		})
 	}
@@ -144,5 +156,23 @@ func TestWhoDecidesByAViewOfBeforeAsksWhoWasAskedThen(t *testing.T) {
 		if n := first.requests(); n != 1 || len(h.States()) != 1 {
 			t.Errorf("who is asked no more was asked %d times, states %+v", n, h.States())
 		}
+	})
+}
+
+func TestAVersionThatSomeProxyMayStillLeadToIsRememberedBeyondTheGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		used := true
+		h := newHouse(t, acquiring, func(c *propagation.Config) {
+			c.Grace = time.Minute
+			c.InUse = func(upstream, version string) bool { return used && upstream == "api" && version == "1" }
+		})
+		h.becomes("2", acquiring)
+		pass(time.Hour)
+		h.want(by("1"), "Bearer own-1")
+		h.apply() // takes over what is in use
+		h.want(by("1"), "Bearer own-1")
+		used = false
+		pass(time.Minute)
+		h.refused(by("1"), reason.TokenUnavailable)
 	})
 }

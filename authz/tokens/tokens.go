@@ -36,6 +36,8 @@ type Config struct {
 	OnwardCacheSize int
 	// Grace is how long it is remembered what earlier versions of an Upstream were to get; propagation.DefaultGrace if zero.
 	Grace time.Duration
+	// InUse, if not nil, tells whether some proxy may still have routes that lead to this version of an Upstream.
+	InUse func(upstream, version string) bool
 	// Uncounted leaves out of account how often a consumer asks the token endpoints: for simulations, whose clock stands still.
 	Uncounted bool
 	// Substitute, if not nil, stands for every Provider but those that are ourselves, and no network is used.
@@ -83,7 +85,7 @@ func New(settings Config) (*Tokens, error) {
 		return nil, err
 	}
 	t.propagator, err = propagation.New(propagation.Config{
-		Logger: settings.Logger.Named("onward"), Clock: settings.Clock, CacheSize: settings.OnwardCacheSize, Grace: settings.Grace,
+		Logger: settings.Logger.Named("onward"), Clock: settings.Clock, CacheSize: settings.OnwardCacheSize, Grace: settings.Grace, InUse: settings.InUse,
 	})
 	if err != nil {
 		return nil, err

@@ -75,7 +75,7 @@ func (p *Proxies) report(group string, problems []translate.Problem) {
 	p.groups[group] = lines
 }
 
-// snapshotOf puts a group's resources into a snapshot, the route configurations labelled with the policies in them.
+// snapshotOf puts a group's resources into a snapshot, the route configurations labelled with the policies and upstreams in them.
 func snapshotOf(model *config.Model, r *translate.Resources) (*cache.Snapshot, error) {
 	labels := map[string][]string{}
 	for _, g := range model.Gateways() {
@@ -84,7 +84,7 @@ func snapshotOf(model *config.Model, r *translate.Resources) (*cache.Snapshot, e
 		}
 		for _, l := range g.Listeners {
 			for _, e := range l.Entries {
-				labels[translate.RoutesName(e)] = policiesOf(e)
+				labels[translate.RoutesName(e)] = labelsOf(e)
 			}
 		}
 	}
@@ -104,12 +104,15 @@ func add[M proto.Message](resources map[string]map[string]cache.Resource, typeUR
 	}
 }
 
-// policiesOf are the labels of an entry's route configuration: each policy in it, with its version.
-func policiesOf(e *config.Entry) []string {
+// labelsOf are the labels of an entry's route configuration: each policy and upstream in it, with its version.
+func labelsOf(e *config.Entry) []string {
 	var labels []string
 	for _, host := range e.VirtualHosts {
 		for _, rule := range host.Rules {
 			labels = append(labels, label(rule.Policy.Name, rule.Policy.Version))
+			for _, u := range rule.Upstreams {
+				labels = append(labels, upstreamLabel(u.Upstream.Name, u.Upstream.Version))
+			}
 		}
 	}
 	slices.Sort(labels)
@@ -117,6 +120,14 @@ func policiesOf(e *config.Entry) []string {
 }
 
 func label(policy, version string) string { return policy + "@" + version }
+
+// upstreamLabel has a slash, which the name of no policy has.
+func upstreamLabel(name, version string) string { return label("upstream/"+name, version) }
+
+// UpstreamInUse tells the authorization service whether a proxy may still be running routes that lead to this version of an upstream.
+func UpstreamInUse(c *cache.Cache) func(upstream, version string) bool {
+	return func(upstream, version string) bool { return c.InUse(upstreamLabel(upstream, version)) }
+}
 
 // InUse tells the authorization service whether a proxy may still be running routes with this version of a policy.
 func InUse(c *cache.Cache) func(policy, version string) bool {

@@ -175,9 +175,11 @@ func (s *server) parts(ctx context.Context) (err error) {
 
 // providers follows those who issue tokens, and is one of them.
 func (s *server) providers() (err error) {
-	s.tokens, err = tokens.New(tokens.Config{
-		Logger: s.config.Logger.Named("tokens"), Folder: beneath(s.config.StateDir, "key-sets"), Grace: s.config.PolicyGrace,
-	})
+	settings := tokens.Config{Logger: s.config.Logger.Named("tokens"), Folder: beneath(s.config.StateDir, "key-sets"), Grace: s.config.PolicyGrace}
+	if s.cache != nil {
+		settings.InUse = pipeline.UpstreamInUse(s.cache)
+	}
+	s.tokens, err = tokens.New(settings)
 	if err != nil {
 		return err
 	}
