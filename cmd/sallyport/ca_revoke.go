@@ -50,7 +50,7 @@ func revocationOf(serial, consumer, identity string) (*adminv1.RevokeCertificate
 	request := &adminv1.RevokeCertificatesRequest{}
 	given := 0
 	if serial != "" {
-		request.Choice, given = &adminv1.RevokeCertificatesRequest_Serial{Serial: serial}, given+1
+		request.Choice, given = &adminv1.RevokeCertificatesRequest_Serial{Serial: serialNumber(serial)}, given+1
 	}
 	if consumer != "" {
 		request.Choice, given = &adminv1.RevokeCertificatesRequest_Consumer{Consumer: consumer}, given+1

@@ -115,7 +115,7 @@ func (f *consumerRenew) old(cmd *cobra.Command, s streams, name string, requeste
 	var serials []string
 	for _, c := range known {
 		switch {
-		case f.serial != "" && c.GetSerial() == strings.ToLower(f.serial):
+		case f.serial != "" && c.GetSerial() == serialNumber(f.serial):
 			return c, nil
 		case renewed && c.GetStatus() == string(register.Scheduled):
 			return c, nil

@@ -68,7 +68,7 @@ func (f *consumerRevoke) run(cmd *cobra.Command, s streams, name string) error {
 	if f.serial == "" {
 		request.Choice = &adminv1.RevokeCertificatesRequest_Consumer{Consumer: name}
 	} else {
-		request.Choice = &adminv1.RevokeCertificatesRequest_Serial{Serial: strings.ToLower(f.serial)}
+		request.Choice = &adminv1.RevokeCertificatesRequest_Serial{Serial: serialNumber(f.serial)}
 	}
 	response, err := from.RevokeCertificates(ctx, request)
 	if err != nil {
@@ -94,7 +94,7 @@ func (f *consumerRevoke) choose(ctx context.Context, from authority.Authority, n
 	var authorities, serials []string
 	for _, c := range known {
 		serials = append(serials, c.GetSerial())
-		if (f.serial == "" || c.GetSerial() == strings.ToLower(f.serial)) && !slices.Contains(authorities, c.GetAuthority()) {
+		if (f.serial == "" || c.GetSerial() == serialNumber(f.serial)) && !slices.Contains(authorities, c.GetAuthority()) {
 			authorities = append(authorities, c.GetAuthority())
 		}
 	}
