@@ -102,14 +102,14 @@ func (b *builder) minting(d *document.Document, u *Upstream, at string, m *sally
 func (b *builder) hopProvider(d *document.Document, at, name string) *Provider {
 	if name != "" {
 		p, found := lookup(b, b.model.providers, d, at+".provider", "Provider", name)
-		if found && !p.mintsHops() {
+		if found && !p.MintsHops() {
 			b.fail(d, at+".provider", "the Provider %q (%s) does not mint tokens of class `hop`", p.Name, p.Origin)
 		}
 		return p
 	}
 	var only *Provider
 	for _, p := range b.model.Providers() {
-		if !p.mintsHops() {
+		if !p.MintsHops() {
 			continue
 		}
 		if only != nil {
@@ -124,7 +124,8 @@ func (b *builder) hopProvider(d *document.Document, at, name string) *Provider {
 	return only
 }
 
-func (p *Provider) mintsHops() bool {
+// MintsHops tells whether it is ourselves, and its tokens are for the next hop.
+func (p *Provider) MintsHops() bool {
 	return p.Mint != nil && p.Mint.Class == sallyportv1.TokenClass_TOKEN_CLASS_HOP
 }
 

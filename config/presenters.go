@@ -7,7 +7,7 @@ import (
 
 // takesHops tells whether the method takes tokens that our proxies make for each other.
 func (a Authenticate) takesHops() bool {
-	return slices.ContainsFunc(a.Tokens, (*Provider).mintsHops)
+	return slices.ContainsFunc(a.Tokens, (*Provider).MintsHops)
 }
 
 // hops calls yield with each method, of this one and those in it, that takes tokens of class hop, and where it is written.

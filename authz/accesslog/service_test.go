@@ -62,18 +62,7 @@ func tell(t *testing.T, config accesslog.Config, messages ...*logv3.StreamAccess
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer()
-	logv3.RegisterAccessLogServiceServer(server, service)
-	go func() { _ = server.Serve(listener) }()
-	defer server.Stop()
-	connection, err := grpc.NewClient("passthrough:///log", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = connection.Close() }()
-	stream, err := logv3.NewAccessLogServiceClient(connection).StreamAccessLogs(t.Context())
+	_, stream, err := open(t, service)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +75,24 @@ func tell(t *testing.T, config accesslog.Config, messages ...*logv3.StreamAccess
 	sink.mu.Lock()
 	defer sink.mu.Unlock()
 	return sink.records, err
+}
+
+// open serves the service until the test ends, and opens a stream to it.
+func open(t *testing.T, service logv3.AccessLogServiceServer) (*grpc.Server, logv3.AccessLogService_StreamAccessLogsClient, error) {
+	t.Helper()
+	listener := bufconn.Listen(1 << 20)
+	server := grpc.NewServer()
+	logv3.RegisterAccessLogServiceServer(server, service)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	connection, err := grpc.NewClient("passthrough:///log", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = connection.Close() })
+	stream, err := logv3.NewAccessLogServiceClient(connection).StreamAccessLogs(t.Context())
+	return server, stream, err
 }
 
 func log(name string, entries ...*entryv3.TCPAccessLogEntry) *logv3.StreamAccessLogsMessage {
@@ -122,18 +129,7 @@ func TestAnOpenStreamEndsWithTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer()
-	logv3.RegisterAccessLogServiceServer(server, service)
-	go func() { _ = server.Serve(listener) }()
-	defer server.Stop()
-	connection, err := grpc.NewClient("passthrough:///log", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = connection.Close() }()
-	stream, err := logv3.NewAccessLogServiceClient(connection).StreamAccessLogs(t.Context())
+	server, stream, err := open(t, service)
 	if err == nil {
 		err = stream.Send(log("edge/https"))
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/sallyport-project/sallyport/authz/jose"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/config"
-	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
 // rules are a Provider's, made ready. They are immutable once a View has them, but for what stands at the desk.
@@ -30,7 +29,7 @@ type rules struct {
 func newRules(p *config.Provider) *rules {
 	r := &rules{
 		provider: p, quoted: strconv.Quote(p.Name),
-		ours: p.Mint != nil, hop: p.Mint != nil && p.Mint.Class == sallyportv1.TokenClass_TOKEN_CLASS_HOP,
+		ours: p.Mint != nil, hop: p.MintsHops(),
 		required: claimNames(p.RequiredClaims), subject: claimNames(p.Claims.Subject), clientID: claimNames(p.Claims.ClientID),
 		roles: claimNames(p.Claims.Roles), scopes: claimNames(p.Claims.Scopes), revoked: newRevocations(p.Revoked),
 	}

@@ -150,6 +150,17 @@ func (s *KeySet) Len() int {
 	return len(s.keys)
 }
 
+// Usable is an error for a set without a key, which says why it has none; leftOut are the keys that ParseKeySet has left out.
+func (s *KeySet) Usable(leftOut []string) error {
+	switch {
+	case s.Len() > 0:
+		return nil
+	case len(leftOut) > 0:
+		return fmt.Errorf("none of its keys can be used: %s", leftOut[0])
+	}
+	return errors.New("it has no keys")
+}
+
 // Hash is a SHA-256 in hex over the keys, their kids and algorithms: the same for sets that verify the same, in whatever order
 // and with whatever else they are written.
 func (s *KeySet) Hash() string {

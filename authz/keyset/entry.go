@@ -1,7 +1,6 @@
 package keyset
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -72,13 +71,11 @@ func (e *entry) adopt(spec Spec, now time.Time) {
 // usable parses a set. One without a single key that can be used is none.
 func usable(data []byte) (*jose.KeySet, []string, error) {
 	set, leftOut, err := jose.ParseKeySet(data)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, nil, fmt.Errorf("it cannot be used: %w", err)
-	case set.Len() == 0 && len(leftOut) > 0:
-		return nil, nil, fmt.Errorf("none of its keys can be used: %s", leftOut[0])
-	case set.Len() == 0:
-		return nil, nil, errors.New("it has no keys")
+	}
+	if err := set.Usable(leftOut); err != nil {
+		return nil, nil, err
 	}
 	return set, leftOut, nil
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/sallyport-project/sallyport/authz/mint"
 	"github.com/sallyport-project/sallyport/authz/reason"
 	"github.com/sallyport-project/sallyport/config"
-	sallyportv1 "github.com/sallyport-project/sallyport/proto/sallyport/v1"
 )
 
 // claim is a consumer, and where it is written that the caller is that.
@@ -129,7 +128,7 @@ func (ev *evaluation) ofMinted(t *bearer.Token) (claim, *finding) {
 
 // mintedForHop tells whether a proxy of ours speaks by the token for somebody else.
 func mintedForHop(t *bearer.Token) bool {
-	return t != nil && t.Provider.Mint != nil && t.Provider.Mint.Class == sallyportv1.TokenClass_TOKEN_CLASS_HOP
+	return t != nil && t.Provider.MintsHops()
 }
 
 // agree refuses a certificate and a token that are two callers'. Where both were demanded they must belong together, because the token

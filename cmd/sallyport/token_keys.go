@@ -31,13 +31,11 @@ func keysFromFile(path string) (*jose.KeySet, error) {
 // usableKeys parses a key set. One without a key that can be used is none.
 func usableKeys(content []byte) (*jose.KeySet, error) {
 	keys, leftOut, err := jose.ParseKeySet(content)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case keys.Len() == 0 && len(leftOut) > 0:
-		return nil, fmt.Errorf("none of its keys can be used: %s", leftOut[0])
-	case keys.Len() == 0:
-		return nil, errors.New("it has no keys")
+	}
+	if err := keys.Usable(leftOut); err != nil {
+		return nil, err
 	}
 	return keys, nil
 }
